@@ -1,0 +1,1 @@
+//! Requests to events: scheduling, stop rules, cancellation, metrics.

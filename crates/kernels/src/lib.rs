@@ -1,0 +1,1 @@
+//! Quantized block formats, packed weights and the arithmetic of a transformer, scalar and SIMD.

@@ -1,0 +1,1 @@
+//! Configuration and weights and a paged KV cache to logits.

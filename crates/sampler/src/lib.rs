@@ -1,0 +1,1 @@
+//! Logits to a token id: penalties, filters, a seeded draw.

@@ -1,0 +1,1 @@
+//! The JavaScript binding: the only crate that knows the browser.
