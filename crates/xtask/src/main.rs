@@ -1,2 +1,60 @@
-//! Placeholder while the workspace is laid out.
-fn main() {}
+//! Everything one types while working on Minnow.
+//!
+//! `cargo xtask demo` and `cargo xtask test` are the two a newcomer needs; each installs what it
+//! misses, so that a fresh clone works with only Rust, Node and a package manager.
+
+mod checks;
+mod default_model;
+mod demo;
+mod pkg;
+mod project;
+mod test;
+mod tools;
+
+use clap::{Parser, Subcommand};
+
+use crate::project::Project;
+
+#[derive(Parser)]
+#[command(
+    name = "cargo xtask",
+    about = "Set-up, package, demo and tests of Minnow"
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Install everything the other tasks need, and fetch the default model
+    Setup,
+    /// Build the npm package into dist/minnow-llm
+    Pkg(pkg::Options),
+    /// Build everything and serve the demo page
+    Demo(demo::Options),
+    /// Run every test: formatting, lints, native, wasm, package, browser
+    Test(test::Options),
+    /// Formatting, lints and the direction of dependencies only
+    Ci,
+}
+
+fn main() -> anyhow::Result<()> {
+    let project = Project::locate()?;
+    match Cli::parse().command {
+        Task::Setup => setup(&project),
+        Task::Pkg(options) => pkg::run(&project, &options),
+        Task::Demo(options) => demo::run_demo(&project, &options),
+        Task::Test(options) => test::run_all(&project, &options),
+        Task::Ci => checks::all(&project),
+    }
+}
+
+fn setup(project: &Project) -> anyhow::Result<()> {
+    tools::wasm_target(project)?;
+    tools::wasm_bindgen(project)?;
+    tools::trunk(project)?;
+    tools::chromium()?;
+    default_model::fetch(project)?;
+    Ok(())
+}

@@ -1,0 +1,198 @@
+//! Every test, one step after the other, with a summary.
+
+use std::time::Instant;
+
+use anyhow::{Result, bail};
+
+use crate::project::{Project, run, say};
+use crate::{checks, default_model, demo, pkg, tools};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Options {
+    /// Run only the steps with these names (see --list)
+    #[arg(long, value_delimiter = ',')]
+    only: Vec<String>,
+    /// Print the names of the steps and stop
+    #[arg(long)]
+    list: bool,
+}
+
+struct Step {
+    name: &'static str,
+    what: &'static str,
+    run: fn(&Project) -> Result<()>,
+}
+
+const STEPS: &[Step] = &[
+    Step {
+        name: "format",
+        what: "formatting",
+        run: checks::formatting,
+    },
+    Step {
+        name: "layers",
+        what: "direction of dependencies",
+        run: checks::dependency_direction,
+    },
+    Step {
+        name: "lints",
+        what: "clippy, native and wasm",
+        run: checks::lints,
+    },
+    Step {
+        name: "native",
+        what: "native tests of all crates",
+        run: native,
+    },
+    Step {
+        name: "wasm",
+        what: "kernel tests as wasm, simd and relaxed",
+        run: wasm_kernels,
+    },
+    Step {
+        name: "pkg",
+        what: "the npm package",
+        run: package,
+    },
+    Step {
+        name: "browser",
+        what: "storage tests in headless Chromium",
+        run: browser,
+    },
+    Step {
+        name: "packaging",
+        what: "the package in bundlers and pages",
+        run: packaging,
+    },
+    Step {
+        name: "e2e",
+        what: "the demo page and the loader, end to end",
+        run: end_to_end,
+    },
+];
+
+/// Runs the chosen steps, all of them even when one fails, and fails when any did.
+pub(crate) fn run_all(project: &Project, options: &Options) -> Result<()> {
+    if options.list {
+        for step in STEPS {
+            println!("{:10} {}", step.name, step.what);
+        }
+        return Ok(());
+    }
+    if let Some(unknown) = options
+        .only
+        .iter()
+        .find(|name| STEPS.iter().all(|s| s.name != **name))
+    {
+        bail!("there is no step {unknown}; `cargo xtask test --list` names them");
+    }
+    let chosen = STEPS
+        .iter()
+        .filter(|s| options.only.is_empty() || options.only.iter().any(|name| name == s.name));
+    let mut results = Vec::new();
+    for step in chosen {
+        say(format!("{}: {}", step.name, step.what));
+        let started = Instant::now();
+        let result = (step.run)(project);
+        if let Err(error) = &result {
+            eprintln!("\x1b[31m✗ {}: {error:#}\x1b[0m", step.name);
+        }
+        results.push((step, started.elapsed(), result));
+    }
+    println!();
+    for (step, took, result) in &results {
+        let mark = if result.is_ok() { "✓" } else { "✗" };
+        println!(
+            "{mark} {:10} {:6.1} s  {}",
+            step.name,
+            took.as_secs_f64(),
+            step.what
+        );
+    }
+    let failed = results
+        .iter()
+        .filter(|(.., result)| result.is_err())
+        .count();
+    println!("\n{} passed, {failed} failed", results.len() - failed);
+    if failed > 0 {
+        bail!("{failed} of {} steps failed", results.len());
+    }
+    Ok(())
+}
+
+fn native(project: &Project) -> Result<()> {
+    let model = default_model::fetch(project)?;
+    run(project
+        .cargo()
+        .args(["test", "--quiet", "--workspace", "--exclude", "web"])
+        .env(default_model::VARIABLE, model))
+}
+
+fn wasm_kernels(project: &Project) -> Result<()> {
+    tools::wasm_target(project)?;
+    let runner = tools::wasm_bindgen(project)?.join("wasm-bindgen-test-runner");
+    for variant in pkg::VARIANTS {
+        run(project
+            .cargo()
+            .args([
+                "test",
+                "--quiet",
+                "--package",
+                "kernels",
+                "--target",
+                tools::WASM_TARGET,
+            ])
+            .args(["--target-dir", &variant.target_dir()])
+            .env("RUSTFLAGS", variant.rustflags())
+            .env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER", &runner))?;
+    }
+    Ok(())
+}
+
+fn package(project: &Project) -> Result<()> {
+    pkg::run(project, &pkg::Options::default())
+}
+
+fn browser(project: &Project) -> Result<()> {
+    let variant = &pkg::VARIANTS[0];
+    tools::chromium()?;
+    let driver = tools::chromedriver()?;
+    let runner = tools::wasm_bindgen(project)?.join("wasm-bindgen-test-runner");
+    run(project
+        .cargo()
+        .args([
+            "test",
+            "--quiet",
+            "--package",
+            "web",
+            "--target",
+            tools::WASM_TARGET,
+        ])
+        .args(["--target-dir", &variant.target_dir()])
+        .env("RUSTFLAGS", variant.rustflags())
+        .env("CHROMEDRIVER", driver)
+        .env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER", runner))
+}
+
+fn packaging(project: &Project) -> Result<()> {
+    package(project)?;
+    tools::npm_packages(project, "tests/packaging")?;
+    run(tools::node(project)?
+        .arg("tests/packaging/run.mjs")
+        .env("CHROMIUM", tools::chromium()?))
+}
+
+fn end_to_end(project: &Project) -> Result<()> {
+    demo::build(project)?;
+    tools::npm_packages(project, "tests/e2e")?;
+    let model = default_model::fetch(project)?;
+    run(tools::node(project)?
+        .args([
+            "--test",
+            "--test-concurrency=1",
+            "--test-reporter=spec",
+            "tests/e2e/",
+        ])
+        .env("CHROMIUM", tools::chromium()?)
+        .env(default_model::VARIABLE, model))
+}
