@@ -1,1 +1,17 @@
 //! Quantized block formats, packed weights and the arithmetic of a transformer, scalar and SIMD.
+
+mod activations;
+mod dequantize;
+mod error;
+mod format;
+mod matmul;
+mod matrix;
+mod pool;
+
+pub use activations::Activations;
+pub use dequantize::dequantize;
+pub use error::Error;
+pub use format::Format;
+pub use matmul::matmul;
+pub use matrix::{Matrix, Packer};
+pub use pool::{Pool, Serial, for_each_chunk, for_each_item};

@@ -1,0 +1,93 @@
+//! Who runs the parts of a kernel: this thread, or several.
+//!
+//! A kernel cuts its output into parts that no two workers share and that are computed in the same order of
+//! operations whoever runs them, so its result depends neither on the number of threads nor on their timing.
+
+use std::sync::{Mutex, PoisonError};
+
+/// Runs the parts of one kernel call and returns when all are done.
+///
+/// A kernel never asks which pool it was given; it only uses [`Pool::threads`] to decide how finely to cut.
+pub trait Pool: Send + Sync {
+    /// How many parts can be in progress at a time; at least 1.
+    fn threads(&self) -> usize;
+
+    /// Calls `job(0)`, `job(1)`, … `job(parts - 1)`, each exactly once, in any order and on any thread, and
+    /// returns after the last has returned.
+    fn run(&self, parts: usize, job: &(dyn Fn(usize) + Sync));
+}
+
+/// Everything on the calling thread, in order.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Serial;
+
+impl Pool for Serial {
+    fn threads(&self) -> usize {
+        1
+    }
+
+    fn run(&self, parts: usize, job: &(dyn Fn(usize) + Sync)) {
+        for part in 0..parts {
+            job(part);
+        }
+    }
+}
+
+/// Hands each `chunk`-long piece of `data` (the last may be shorter) to `job` with the piece's number, from the
+/// threads of `pool`. Workers take the next piece when they are done with one, so uneven work balances itself.
+///
+/// # Panics
+/// If `chunk` is 0.
+pub fn for_each_chunk<T: Send>(
+    pool: &dyn Pool,
+    data: &mut [T],
+    chunk: usize,
+    job: &(dyn Fn(usize, &mut [T]) + Sync),
+) {
+    for_each_item(pool, data.chunks_mut(chunk).enumerate(), &|(
+        index,
+        piece,
+    )| {
+        job(index, piece);
+    });
+}
+
+/// Hands every item of `items` to `job` from the threads of `pool`. Items are drawn one at a time, under a lock,
+/// so an item should be worth some microseconds of work.
+pub fn for_each_item<I>(pool: &dyn Pool, items: I, job: &(dyn Fn(I::Item) + Sync))
+where
+    I: Iterator + Send,
+    I::Item: Send,
+{
+    let queue = Mutex::new(items);
+    pool.run(pool.threads(), &|_| {
+        loop {
+            let item = queue.lock().unwrap_or_else(PoisonError::into_inner).next();
+            let Some(item) = item else { break };
+            job(item);
+        }
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn serial_runs_each_part_once_and_in_order() {
+        let seen = Mutex::new(Vec::new());
+        Serial.run(4, &|part| seen.lock().unwrap().push(part));
+        assert_eq!(seen.into_inner().unwrap(), [0, 1, 2, 3]);
+    }
+
+    #[test]
+    fn chunks_cover_the_data_once() {
+        let mut data = vec![0usize; 10];
+        for_each_chunk(&Serial, &mut data, 4, &|index, piece| {
+            for value in piece {
+                *value += index + 1;
+            }
+        });
+        assert_eq!(data, [1, 1, 1, 1, 2, 2, 2, 2, 3, 3]);
+    }
+}
