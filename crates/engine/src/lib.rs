@@ -1,1 +1,21 @@
 //! Requests to events: scheduling, stop rules, cancellation, metrics.
+//!
+//! The engine is pulled: [`Engine::submit`] puts a [`Request`] in line, every [`Engine::step`] computes one batch
+//! for all requests that are being worked on and returns what happened. Between steps the caller may submit, cancel
+//! or do something else; nothing calls back into it. Time comes from the [`Clock`] it is given.
+
+mod engine;
+mod error;
+mod event;
+mod metrics;
+mod options;
+mod request;
+mod timings;
+
+pub use engine::Engine;
+pub use error::Error;
+pub use event::{Event, FinishReason, Usage};
+pub use metrics::Metrics;
+pub use options::EngineOptions;
+pub use request::{Prompt, Request, RequestId};
+pub use timings::{Clock, Timings};

@@ -1,0 +1,52 @@
+//! How large the engine may grow.
+
+use kernels::kv::KvType;
+
+/// Limits of an engine, fixed when it is made.
+#[derive(Debug, Clone)]
+pub struct EngineOptions {
+    /// Tokens one sequence may have, prompt and answer together.
+    pub context_length: usize,
+    /// Tokens the key-value cache holds, all sequences and the prefix cache together; at least `context_length`.
+    pub cache_tokens: usize,
+    /// Tokens computed in one step: one of each answering request, the rest for prompts. Large values compute prompts
+    /// faster, small ones return to the caller sooner. Must be more than `max_sequences`.
+    pub max_batch_tokens: usize,
+    /// Requests worked on at once; more wait in line.
+    pub max_sequences: usize,
+    /// Finished sequences whose state is kept for requests that begin alike; 0 keeps none.
+    pub prefix_entries: usize,
+    /// Number format of the key-value cache.
+    pub kv: KvType,
+    /// Tokens of one cache page.
+    pub page: usize,
+}
+
+impl Default for EngineOptions {
+    fn default() -> Self {
+        Self {
+            context_length: DEFAULT_CONTEXT,
+            cache_tokens: DEFAULT_CONTEXT,
+            max_batch_tokens: DEFAULT_BATCH,
+            max_sequences: DEFAULT_SEQUENCES,
+            prefix_entries: DEFAULT_PREFIX_ENTRIES,
+            kv: KvType::F16,
+            page: DEFAULT_PAGE,
+        }
+    }
+}
+
+impl EngineOptions {
+    /// Default options with this context length, and a cache that holds it once.
+    #[must_use]
+    pub fn with_context(context_length: usize) -> Self {
+        Self { context_length, cache_tokens: context_length, ..Self::default() }
+    }
+}
+
+const DEFAULT_CONTEXT: usize = 4096;
+/// Long enough that weights are read for many tokens at once, short enough for tens of steps a second.
+const DEFAULT_BATCH: usize = 128;
+const DEFAULT_SEQUENCES: usize = 8;
+const DEFAULT_PREFIX_ENTRIES: usize = 8;
+const DEFAULT_PAGE: usize = 32;
