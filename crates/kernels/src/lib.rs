@@ -4,9 +4,12 @@ mod activations;
 mod dequantize;
 mod error;
 mod format;
+pub mod kv;
 mod matmul;
 mod matrix;
 mod pool;
+pub mod rope;
+mod threads;
 
 pub use activations::Activations;
 pub use dequantize::dequantize;
@@ -15,3 +18,4 @@ pub use format::Format;
 pub use matmul::matmul;
 pub use matrix::{Matrix, Packer};
 pub use pool::{Pool, Serial, for_each_chunk, for_each_item};
+pub use threads::{Crew, MAX_THREADS, Threads};

@@ -1,0 +1,313 @@
+//! A pool of threads that stay awake between the kernels of one forward pass.
+//!
+//! A token takes a few hundred kernel calls of some ten microseconds each, so handing out work must cost about
+//! one: no allocation, no message, no lock on the way. The caller publishes a job in shared atomics; workers
+//! that are spinning see it at once, workers that have gone to sleep are woken. Everybody, the caller too, draws
+//! part numbers from one counter until none is left.
+//!
+//! The same code serves native threads and Web Workers: [`Threads::spawn`] starts native ones, and a browser
+//! binding builds a pool with [`Threads::unstaffed`] and has each Web Worker call [`Crew::work`].
+
+use std::hint;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+
+use crate::Pool;
+
+type Job<'a> = &'a (dyn Fn(usize) + Sync);
+
+/// How often a worker looks for a new job before it goes to sleep: on the order of a tenth of a millisecond,
+/// longer than the serial work between two kernels and shorter than a frame.
+const SPINS_BEFORE_SLEEP: u32 = 20_000;
+
+/// Bits of [`Crew::door`]: how many workers are inside the current job, …
+const INSIDE: u32 = 0xff;
+/// … whether more may come in, …
+const OPEN: u32 = 0x100;
+/// … and, above both, the number of the job.
+const ONE_JOB: u32 = 0x200;
+
+/// Most threads of a pool, the caller included: what [`INSIDE`] can count.
+pub const MAX_THREADS: usize = INSIDE as usize;
+
+/// What the threads of a pool share.
+#[derive(Debug)]
+pub struct Crew {
+    /// Who is inside the current job and whether it is open; see the constants.
+    door: AtomicU32,
+    /// The current job; only read by threads that are counted in `door`.
+    job: AtomicPtr<Job<'static>>,
+    /// Number of parts of the current job, and the next one to be drawn.
+    parts: AtomicUsize,
+    next: AtomicUsize,
+    /// A part of the current job panicked on a worker.
+    panicked: AtomicBool,
+    /// Workers that sleep, or are about to.
+    sleepers: AtomicU32,
+    dismissed: AtomicBool,
+    bell: Condvar,
+    bedroom: Mutex<()>,
+}
+
+impl Crew {
+    fn new() -> Self {
+        Self {
+            door: AtomicU32::new(0),
+            job: AtomicPtr::new(std::ptr::null_mut()),
+            parts: AtomicUsize::new(0),
+            next: AtomicUsize::new(0),
+            panicked: AtomicBool::new(false),
+            sleepers: AtomicU32::new(0),
+            dismissed: AtomicBool::new(false),
+            bell: Condvar::new(),
+            bedroom: Mutex::new(()),
+        }
+    }
+
+    /// The life of one worker: takes part in every job until the pool is dropped. Blocks the calling thread.
+    pub fn work(&self) {
+        let mut last = self.door.load(Ordering::Acquire) & !(INSIDE | OPEN);
+        while let Some(job) = self.await_job(last) {
+            last = job;
+            if self.enter(job) {
+                self.draw_parts();
+                self.door.fetch_sub(1, Ordering::Release);
+            }
+        }
+    }
+
+    /// Waits for a job other than `last` and returns its number, or `None` when the crew is dismissed.
+    fn await_job(&self, last: u32) -> Option<u32> {
+        let newer = || {
+            let job = self.door.load(Ordering::SeqCst) & !(INSIDE | OPEN);
+            (job != last).then_some(job)
+        };
+        for _ in 0..SPINS_BEFORE_SLEEP {
+            if let Some(job) = newer() {
+                return Some(job);
+            }
+            if self.dismissed.load(Ordering::Relaxed) {
+                return None;
+            }
+            hint::spin_loop();
+        }
+        let mut bed = self.bedroom.lock().unwrap_or_else(PoisonError::into_inner);
+        // Counted before the last look: whoever publishes a job after that look sees a sleeper to wake.
+        self.sleepers.fetch_add(1, Ordering::SeqCst);
+        let found = loop {
+            if self.dismissed.load(Ordering::SeqCst) {
+                break None;
+            }
+            if let Some(job) = newer() {
+                break Some(job);
+            }
+            bed = self.bell.wait(bed).unwrap_or_else(PoisonError::into_inner);
+        };
+        self.sleepers.fetch_sub(1, Ordering::SeqCst);
+        found
+    }
+
+    /// Counts this thread in, unless job number `job` has been closed meanwhile.
+    fn enter(&self, job: u32) -> bool {
+        self.door
+            .fetch_update(Ordering::Acquire, Ordering::Relaxed, |door| {
+                (door & !INSIDE == job | OPEN).then_some(door + 1)
+            })
+            .is_ok()
+    }
+
+    /// Runs parts of the current job until none is left. The caller is counted in `door`.
+    fn draw_parts(&self) {
+        // SAFETY: `Threads::run` stored the pointer before it opened the door and does not return, so keeps what
+        // it points to alive, before every thread counted in `door` has left.
+        let job: Job<'_> = unsafe { *self.job.load(Ordering::Relaxed) };
+        let parts = self.parts.load(Ordering::Relaxed);
+        loop {
+            let part = self.next.fetch_add(1, Ordering::Relaxed);
+            if part >= parts {
+                break;
+            }
+            if catch_unwind(AssertUnwindSafe(|| job(part))).is_err() {
+                self.panicked.store(true, Ordering::Relaxed);
+            }
+        }
+    }
+
+    fn wake_sleepers(&self) {
+        if self.sleepers.load(Ordering::SeqCst) > 0 {
+            // Taking the lock once makes sure that a worker past its last look has reached `wait`.
+            drop(self.bedroom.lock().unwrap_or_else(PoisonError::into_inner));
+            self.bell.notify_all();
+        }
+    }
+}
+
+/// A [`Pool`] of several threads; the caller of [`Pool::run`] is one of them. Workers end when it is dropped.
+#[derive(Debug)]
+pub struct Threads {
+    crew: Arc<Crew>,
+    threads: usize,
+    /// Held while a job runs, so that a call from elsewhere falls back to its own thread.
+    busy: Mutex<()>,
+    handles: Vec<JoinHandle<()>>,
+}
+
+impl Threads {
+    /// A pool of `threads` threads in all, of which `threads - 1` are started here.
+    ///
+    /// # Errors
+    /// If the operating system refuses a thread.
+    pub fn spawn(threads: usize) -> std::io::Result<Self> {
+        let (mut pool, crew) = Self::unstaffed(threads);
+        for index in 1..pool.threads {
+            let crew = Arc::clone(&crew);
+            let name = format!("compute-{index}");
+            pool.handles.push(
+                thread::Builder::new()
+                    .name(name)
+                    .spawn(move || crew.work())?,
+            );
+        }
+        Ok(pool)
+    }
+
+    /// A pool that will have `threads` threads (at least 1, at most [`MAX_THREADS`]) once `threads - 1` workers have
+    /// called [`Crew::work`]. It is usable at once: whoever is there does the work.
+    pub fn unstaffed(threads: usize) -> (Self, Arc<Crew>) {
+        let crew = Arc::new(Crew::new());
+        let threads = threads.clamp(1, MAX_THREADS);
+        let pool = Self {
+            crew: Arc::clone(&crew),
+            threads,
+            busy: Mutex::new(()),
+            handles: Vec::new(),
+        };
+        (pool, crew)
+    }
+}
+
+impl Pool for Threads {
+    fn threads(&self) -> usize {
+        self.threads
+    }
+
+    /// # Panics
+    /// If a part panics, on whichever thread, after all other parts have run.
+    fn run(&self, parts: usize, job: &(dyn Fn(usize) + Sync)) {
+        let alone = self.threads == 1 || parts <= 1;
+        let turn = if alone {
+            None
+        } else {
+            self.busy.try_lock().ok()
+        };
+        let Some(_turn) = turn else {
+            return crate::Serial.run(parts, job);
+        };
+        let crew = &*self.crew;
+        let job: *const Job<'_> = &job;
+        crew.job
+            .store(job.cast_mut().cast::<Job<'static>>(), Ordering::Relaxed);
+        crew.parts.store(parts, Ordering::Relaxed);
+        crew.next.store(0, Ordering::Relaxed);
+        // Nobody is inside a closed job, so the whole word may be replaced.
+        let number = (crew.door.load(Ordering::Relaxed) & !(INSIDE | OPEN)).wrapping_add(ONE_JOB);
+        crew.door.store(number | OPEN, Ordering::SeqCst);
+        crew.wake_sleepers();
+        crew.draw_parts();
+        crew.door.fetch_and(!OPEN, Ordering::Relaxed);
+        while crew.door.load(Ordering::Acquire) & INSIDE > 0 {
+            hint::spin_loop();
+        }
+        assert!(
+            !crew.panicked.swap(false, Ordering::Relaxed),
+            "a part of a kernel panicked"
+        );
+    }
+}
+
+impl Drop for Threads {
+    fn drop(&mut self) {
+        self.crew.dismissed.store(true, Ordering::SeqCst);
+        self.crew.wake_sleepers();
+        for handle in self.handles.drain(..) {
+            // A worker cannot panic: parts that do are caught.
+            handle.join().ok();
+        }
+    }
+}
+
+#[cfg(all(test, not(target_arch = "wasm32")))]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn sums(pool: &Threads, parts: usize) -> Vec<usize> {
+        let counts: Vec<AtomicUsize> = (0..parts).map(|_| AtomicUsize::new(0)).collect();
+        pool.run(parts, &|part| {
+            counts[part].fetch_add(part + 1, Ordering::Relaxed);
+        });
+        counts.into_iter().map(AtomicUsize::into_inner).collect()
+    }
+
+    #[test]
+    fn every_part_runs_exactly_once() {
+        for threads in [1, 2, 3, 8] {
+            let pool = Threads::spawn(threads).unwrap();
+            for round in 0..2000 {
+                let parts = round % 17;
+                assert_eq!(sums(&pool, parts), (1..=parts).collect::<Vec<_>>());
+            }
+        }
+    }
+
+    #[test]
+    fn sleeping_workers_are_woken() {
+        let pool = Threads::spawn(2).unwrap();
+        for _ in 0..5 {
+            while pool.crew.sleepers.load(Ordering::SeqCst) == 0 {
+                thread::sleep(Duration::from_millis(1));
+            }
+            // Each part waits for the other: the job ends only if two threads take part in it.
+            let inside = AtomicUsize::new(0);
+            pool.run(2, &|_| {
+                inside.fetch_add(1, Ordering::SeqCst);
+                while inside.load(Ordering::SeqCst) < 2 {
+                    thread::yield_now();
+                }
+            });
+        }
+    }
+
+    #[test]
+    fn a_job_inside_a_job_runs_on_its_own_thread() {
+        let pool = Threads::spawn(3).unwrap();
+        let total = AtomicUsize::new(0);
+        pool.run(4, &|_| {
+            pool.run(5, &|part| {
+                total.fetch_add(part, Ordering::Relaxed);
+            });
+        });
+        assert_eq!(total.into_inner(), 40);
+    }
+
+    #[test]
+    fn a_panic_reaches_the_caller_and_the_pool_lives_on() {
+        let pool = Threads::spawn(2).unwrap();
+        let result = catch_unwind(AssertUnwindSafe(|| {
+            pool.run(8, &|part| assert_ne!(part, 5))
+        }));
+        assert!(result.is_err());
+        assert_eq!(sums(&pool, 4), [1, 2, 3, 4]);
+    }
+
+    #[test]
+    fn a_pool_without_its_workers_still_works() {
+        let (pool, crew) = Threads::unstaffed(4);
+        assert_eq!(sums(&pool, 3), [1, 2, 3]);
+        drop(pool);
+        crew.work();
+    }
+}
