@@ -158,7 +158,7 @@ impl TensorType {
         if shape.contains(&0) {
             return Err("a dimension is zero".to_owned());
         }
-        if columns % self.block_len() != 0 {
+        if !columns.is_multiple_of(self.block_len()) {
             return Err(format!(
                 "rows of type {} come in blocks of {} elements",
                 self.name(),

@@ -124,7 +124,7 @@ impl DirectoryReader {
         let size = kind
             .tensor_bytes(&shape)
             .map_err(|reason| bad_shape(&name, &shape, reason))?;
-        if offset % self.alignment != 0 {
+        if !offset.is_multiple_of(self.alignment) {
             return Err(Error::MisalignedTensor {
                 tensor: name,
                 offset,
