@@ -1,0 +1,148 @@
+//! Finding special tokens that are written out in a text.
+//!
+//! As in llama.cpp, the longest token is cut out first wherever it occurs, then the next longest in what is left, and
+//! so on; tokens that start inside one already cut out do not count.
+
+use crate::vocabulary::{Kind, Vocabulary};
+
+/// A piece of a text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fragment<'t> {
+    /// Ordinary text, not empty.
+    Text(&'t str),
+    /// A special token.
+    Token(u32),
+}
+
+/// A set of tokens to look for, sorted by text.
+#[derive(Debug)]
+pub(crate) struct Patterns {
+    sorted: Vec<u32>,
+    /// Which bytes some token starts with.
+    starts: [bool; 256],
+}
+
+/// A token that is written at `start`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Found {
+    id: u32,
+    start: usize,
+}
+
+impl Patterns {
+    /// The tokens of `vocabulary` whose type `wanted` accepts.
+    pub(crate) fn new(vocabulary: &Vocabulary, wanted: impl Fn(Kind) -> bool) -> Self {
+        let mut sorted = vocabulary.ids_of(wanted);
+        sorted.retain(|&id| vocabulary.text(id).is_some_and(|text| !text.is_empty()));
+        sorted.sort_unstable_by_key(|&id| (vocabulary.text(id), id));
+        let mut starts = [false; 256];
+        for &id in &sorted {
+            if let Some(&[first, ..]) = vocabulary.text(id) {
+                starts[usize::from(first)] = true;
+            }
+        }
+        Self { sorted, starts }
+    }
+
+    /// Cuts `text` into special tokens and what lies between them. White space after a token that `strips_after`
+    /// accepts is dropped.
+    pub(crate) fn partition<'t>(
+        &self,
+        text: &'t str,
+        vocabulary: &Vocabulary,
+        strips_after: impl Fn(u32) -> bool,
+    ) -> Vec<Fragment<'t>> {
+        let mut fragments = Vec::new();
+        let mut rest = 0;
+        for Found { id, start } in self.find(text.as_bytes(), vocabulary) {
+            let length = vocabulary.text(id).map_or(0, <[u8]>::len);
+            fragments.extend(Fragment::text(&text[rest..start]));
+            fragments.push(Fragment::Token(id));
+            rest = start + length;
+            if strips_after(id) {
+                let stripped = text[rest..]
+                    .trim_start_matches(|c: char| c.is_ascii_whitespace() || c == '\x0B');
+                rest = text.len() - stripped.len();
+            }
+        }
+        fragments.extend(Fragment::text(&text[rest..]));
+        fragments
+    }
+
+    /// The occurrences that are cut out, in the order of the text.
+    fn find(&self, text: &[u8], vocabulary: &Vocabulary) -> Vec<Found> {
+        // By length of the token; every place that some token starts at is in one list, that of the longest there.
+        let mut by_length: Vec<Vec<Found>> = Vec::new();
+        let add = |by_length: &mut Vec<Vec<Found>>, start: usize, limit: usize| {
+            if let Some((id, length)) = self.longest_at(&text[start..start + limit], vocabulary) {
+                if by_length.len() <= length {
+                    by_length.resize(length + 1, Vec::new());
+                }
+                by_length[length].push(Found { id, start });
+            }
+        };
+        for (start, &byte) in text.iter().enumerate() {
+            if self.starts[usize::from(byte)] {
+                add(&mut by_length, start, text.len() - start);
+            }
+        }
+        if by_length.is_empty() {
+            return Vec::new();
+        }
+
+        let mut taken = vec![false; text.len()];
+        let mut cut = Vec::new();
+        while let Some(mut candidates) = by_length.pop() {
+            let length = by_length.len();
+            candidates.sort_unstable();
+            for found in candidates {
+                // What has been cut out is at least as long: it cannot lie strictly inside.
+                if taken[found.start] {
+                    continue;
+                }
+                let end = found.start + length;
+                if taken[end - 1] {
+                    let free = taken[found.start..end]
+                        .iter()
+                        .take_while(|&&taken| !taken)
+                        .count();
+                    add(&mut by_length, found.start, free);
+                    continue;
+                }
+                taken[found.start..end].fill(true);
+                cut.push(found);
+            }
+        }
+        cut.sort_unstable_by_key(|found| found.start);
+        cut
+    }
+
+    /// The longest token that `text` starts with, and its length.
+    fn longest_at(&self, text: &[u8], vocabulary: &Vocabulary) -> Option<(u32, usize)> {
+        let spelled = |id: &u32| vocabulary.text(*id).unwrap_or_default();
+        let mut longest = None;
+        // The tokens that agree with the first `length` bytes.
+        let mut range = &self.sorted[..];
+        for length in 0..=text.len() {
+            let ended = range.partition_point(|id| spelled(id).len() == length);
+            if let Some(&id) = range[..ended].first().filter(|_| length > 0) {
+                longest = Some((id, length));
+            }
+            let Some(&byte) = text.get(length) else { break };
+            range = &range[ended..];
+            let below = range.partition_point(|id| spelled(id)[length] < byte);
+            let above = range.partition_point(|id| spelled(id)[length] <= byte);
+            range = &range[below..above];
+            if range.is_empty() {
+                break;
+            }
+        }
+        longest
+    }
+}
+
+impl<'t> Fragment<'t> {
+    fn text(text: &'t str) -> Option<Self> {
+        (!text.is_empty()).then_some(Self::Text(text))
+    }
+}

@@ -1,0 +1,272 @@
+//! Which tokens begin and end texts.
+//!
+//! GGUF names a few of them by id; the rest are known by their text alone. Keys, names and exceptions are those of
+//! `llama_vocab::impl::load` in <https://github.com/ggml-org/llama.cpp/blob/master/src/llama-vocab.cpp>, so that a model
+//! stops where it stops there.
+
+use gguf::Metadata;
+
+use crate::Error;
+use crate::vocabulary::{Kind, Vocabulary};
+
+const BOS: &str = "tokenizer.ggml.bos_token_id";
+const EOS: &str = "tokenizer.ggml.eos_token_id";
+const UNKNOWN: &str = "tokenizer.ggml.unknown_token_id";
+const ADD_BOS: &str = "tokenizer.ggml.add_bos_token";
+const ADD_EOS: &str = "tokenizer.ggml.add_eos_token";
+
+/// A role that some file names by id, and others leave to be found by the token's text.
+struct Role {
+    /// Keys that may hold the id; later ones are older spellings.
+    keys: &'static [&'static str],
+    /// Texts by which the token is found where no key is present.
+    names: &'static [&'static str],
+    /// Whether the token ends generation.
+    ends_generation: bool,
+}
+
+const ROLES: [Role; 8] = [
+    Role {
+        keys: &["tokenizer.ggml.eot_token_id"],
+        names: &[],
+        ends_generation: true,
+    },
+    Role {
+        keys: &["tokenizer.ggml.eom_token_id"],
+        names: &[],
+        ends_generation: true,
+    },
+    Role {
+        keys: &[
+            "tokenizer.ggml.fim_pre_token_id",
+            "tokenizer.ggml.prefix_token_id",
+        ],
+        names: &[
+            "<|fim_prefix|>",
+            "<fim-prefix>",
+            "<fim_prefix>",
+            "<｜fim▁begin｜>",
+            "<PRE>",
+            "▁<PRE>",
+            "<|code_prefix|>",
+            "<|prefix|>",
+        ],
+        ends_generation: false,
+    },
+    Role {
+        keys: &[
+            "tokenizer.ggml.fim_suf_token_id",
+            "tokenizer.ggml.suffix_token_id",
+        ],
+        names: &[
+            "<|fim_suffix|>",
+            "<fim-suffix>",
+            "<fim_suffix>",
+            "<｜fim▁hole｜>",
+            "<SUF>",
+            "▁<SUF>",
+            "<|code_suffix|>",
+            "<|suffix|>",
+        ],
+        ends_generation: false,
+    },
+    Role {
+        keys: &[
+            "tokenizer.ggml.fim_mid_token_id",
+            "tokenizer.ggml.middle_token_id",
+        ],
+        names: &[
+            "<|fim_middle|>",
+            "<fim-middle>",
+            "<fim_middle>",
+            "<｜fim▁end｜>",
+            "<MID>",
+            "▁<MID>",
+            "<|code_middle|>",
+            "<|middle|>",
+        ],
+        ends_generation: false,
+    },
+    Role {
+        keys: &["tokenizer.ggml.fim_pad_token_id"],
+        names: &["<|fim_pad|>", "<fim-pad>", "<fim_pad>", "<PAD>", "[PAD]"],
+        ends_generation: true,
+    },
+    Role {
+        keys: &["tokenizer.ggml.fim_rep_token_id"],
+        names: &[
+            "<|fim_repo|>",
+            "<|repo_name|>",
+            "<fim-repo>",
+            "<REPO>",
+            "<reponame>",
+        ],
+        ends_generation: true,
+    },
+    Role {
+        keys: &["tokenizer.ggml.fim_sep_token_id"],
+        names: &["<|file_sep|>"],
+        ends_generation: true,
+    },
+];
+
+/// Tokens that end generation wherever they occur in a vocabulary.
+const ENDS: [&str; 22] = [
+    "<|eot_id|>",
+    "<|im_end|>",
+    "<|end|>",
+    "<|return|>",
+    "<|call|>",
+    "<|flush|>",
+    "<|calls|>",
+    "<end_of_turn>",
+    "<|endoftext|>",
+    "</s>",
+    "<|eom_id|>",
+    "<EOT>",
+    "_<EOT>",
+    "[EOT]",
+    "[EOS]",
+    "<|end_of_text|>",
+    "<end_of_utterance>",
+    "<eos>",
+    "<turn|>",
+    "<|tool_response>",
+    "<｜end▁of▁sentence｜>",
+    "[e~[",
+];
+
+/// Control tokens in name that the harmony format shows as text.
+const SHOWN: [&str; 4] = ["<|channel|>", "<|message|>", "<|start|>", "<|constrain|>"];
+
+/// The tokens that have a role at the ends of a text.
+#[derive(Debug)]
+pub(crate) struct Roles {
+    pub(crate) bos: Option<u32>,
+    pub(crate) eos: Option<u32>,
+    pub(crate) unknown: Option<u32>,
+    pub(crate) add_bos: bool,
+    pub(crate) add_eos: bool,
+    /// Sorted.
+    ends: Vec<u32>,
+}
+
+/// The roles that hold where a file does not speak of them.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Defaults {
+    pub(crate) bos: Option<u32>,
+    pub(crate) eos: Option<u32>,
+    pub(crate) unknown: Option<u32>,
+    pub(crate) add_bos: bool,
+}
+
+impl Roles {
+    /// Reads the roles, and makes control tokens of those tokens of `vocabulary` that have one but another type.
+    pub(crate) fn from_metadata(
+        metadata: &Metadata,
+        vocabulary: &mut Vocabulary,
+        defaults: Defaults,
+    ) -> Result<Self, Error> {
+        let bos = id_at(metadata, vocabulary, BOS, defaults.bos)?;
+        let eos = id_at(metadata, vocabulary, EOS, defaults.eos)?;
+        let unknown = id_at(metadata, vocabulary, UNKNOWN, defaults.unknown)?;
+        let add_bos = metadata.bool(ADD_BOS)?.unwrap_or(defaults.add_bos);
+        let add_eos = metadata.bool(ADD_EOS)?.unwrap_or(false);
+        for (wanted, id, key) in [(add_bos, bos, BOS), (add_eos, eos, EOS)] {
+            if wanted && id.is_none() {
+                return Err(Error::MissingSpecialToken { key });
+            }
+        }
+        let ends = ends(metadata, vocabulary, eos)?;
+        Ok(Self {
+            bos,
+            eos,
+            unknown,
+            add_bos,
+            add_eos,
+            ends,
+        })
+    }
+
+    /// Whether `id` ends generation.
+    pub(crate) fn ends_generation(&self, id: u32) -> bool {
+        self.ends.binary_search(&id).is_ok()
+    }
+}
+
+/// The id at `key`. One outside the vocabulary counts as absent: files with such ids are about.
+fn id_at(
+    metadata: &Metadata,
+    vocabulary: &Vocabulary,
+    key: &str,
+    default: Option<u32>,
+) -> Result<Option<u32>, Error> {
+    let in_vocabulary = |id: &u32| vocabulary.contains(*id);
+    Ok(metadata
+        .u32(key)?
+        .filter(in_vocabulary)
+        .or(default.filter(in_vocabulary)))
+}
+
+fn ends(
+    metadata: &Metadata,
+    vocabulary: &mut Vocabulary,
+    eos: Option<u32>,
+) -> Result<Vec<u32>, Error> {
+    let mut ends: Vec<u32> = eos.into_iter().collect();
+    for role in &ROLES {
+        let mut id = None;
+        for key in role.keys {
+            id = id_at(metadata, vocabulary, key, id)?;
+        }
+        let named = || {
+            role.names
+                .iter()
+                .find_map(|name| vocabulary.id(name.as_bytes()))
+        };
+        if id.is_none() {
+            id = named();
+            id.into_iter()
+                .for_each(|id| vocabulary.set_kind(id, Kind::Control));
+        }
+        ends.extend(id.filter(|_| role.ends_generation));
+    }
+    for id in ENDS
+        .iter()
+        .filter_map(|name| vocabulary.id(name.as_bytes()))
+        .collect::<Vec<_>>()
+    {
+        vocabulary.set_kind(id, Kind::Control);
+        ends.push(id);
+    }
+    for id in SHOWN
+        .iter()
+        .filter_map(|name| vocabulary.id(name.as_bytes()))
+        .collect::<Vec<_>>()
+    {
+        vocabulary.set_kind(id, Kind::UserDefined);
+    }
+
+    let end_named = |name: &str| {
+        vocabulary
+            .id(name.as_bytes())
+            .filter(|id| ends.contains(id))
+    };
+    let called = end_named("<|call|>").or(end_named("<|calls|>")).is_some();
+    // In the harmony format and in Solar Open's, this token ends a message, and more messages follow.
+    let message_end = end_named("<|end|>").filter(|_| {
+        called && (end_named("<|return|>").is_some() || end_named("<|flush|>").is_some())
+    });
+    // Gemma 4 has this as ordinary text.
+    let markup = end_named("</s>").filter(|_| end_named("<|tool_response>").is_some());
+    for (exception, kind) in [(message_end, Kind::UserDefined), (markup, Kind::Normal)] {
+        if let Some(exception) = exception {
+            ends.retain(|&id| id != exception);
+            vocabulary.set_kind(exception, kind);
+        }
+    }
+
+    ends.sort_unstable();
+    ends.dedup();
+    Ok(ends)
+}

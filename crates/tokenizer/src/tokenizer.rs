@@ -1,0 +1,237 @@
+//! The tokenizer of one model.
+
+use std::borrow::Cow;
+
+use gguf::Metadata;
+
+use crate::bpe::{self, Bpe};
+use crate::bytes;
+use crate::merge::Merger;
+use crate::partition::{Fragment, Patterns};
+use crate::roles::{Defaults, Roles};
+use crate::sentencepiece::{self, SentencePiece};
+use crate::vocabulary::{Kind, Vocabulary};
+use crate::{Error, StreamDecoder};
+
+const MODEL: &str = "tokenizer.ggml.model";
+const ADD_SPACE_PREFIX: &str = "tokenizer.ggml.add_space_prefix";
+const NAME: &str = "general.name";
+
+/// How [`Tokenizer::encode`] treats the ends of a text and the special tokens written in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EncodeOptions {
+    /// Put the beginning-of-sequence and end-of-sequence tokens around the text, where the model asks for them.
+    pub add_special: bool,
+    /// Read the text of a control token, `<|im_start|>` say, as that token. Off for text that is not to be trusted
+    /// with a conversation's structure. User-defined tokens are always read.
+    pub parse_special: bool,
+}
+
+/// How [`Tokenizer::decode`] shows tokens that are not text.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct DecodeOptions {
+    /// Show control tokens by their text instead of leaving them out.
+    pub special: bool,
+}
+
+#[derive(Debug)]
+enum Algorithm {
+    Bpe(Bpe),
+    SentencePiece(SentencePiece),
+}
+
+/// The tokenizer of one model: text to token ids and back.
+///
+/// Ids are those that llama.cpp gives for the same file. Where its pre-tokenizers differ from the expressions that the
+/// models were trained with, the expressions are followed.
+#[derive(Debug)]
+pub struct Tokenizer {
+    vocabulary: Vocabulary,
+    algorithm: Algorithm,
+    roles: Roles,
+    /// A text starts with a space that was not written (SentencePiece).
+    space_prefix: bool,
+    /// White space after a special token is not part of the text (Phi-3).
+    strips_after_special: bool,
+    special: Patterns,
+    user_defined: Patterns,
+}
+
+impl Tokenizer {
+    /// Builds the tokenizer that the keys `tokenizer.ggml.*` describe.
+    ///
+    /// # Errors
+    /// If the algorithm or the pre-tokenizer is not supported, or the keys are incomplete or contradict each other.
+    pub fn from_metadata(metadata: &Metadata) -> Result<Self, Error> {
+        let mut vocabulary = Vocabulary::from_metadata(metadata)?;
+        vocabulary.check_byte_tokens()?;
+        let model = metadata
+            .string(MODEL)?
+            .ok_or(Error::MissingKey { key: MODEL })?;
+        let (algorithm, roles, space_prefix) = match model {
+            "gpt2" => {
+                let defaults = Defaults {
+                    add_bos: bpe::adds_bos_by_default(metadata)?,
+                    ..Defaults::default()
+                };
+                let roles = Roles::from_metadata(metadata, &mut vocabulary, defaults)?;
+                (
+                    Algorithm::Bpe(Bpe::from_metadata(metadata, &vocabulary)?),
+                    roles,
+                    false,
+                )
+            }
+            "llama" => {
+                // The ids that SentencePiece's trainer gives unless told otherwise.
+                let defaults = Defaults {
+                    unknown: Some(0),
+                    bos: Some(1),
+                    eos: Some(2),
+                    add_bos: true,
+                };
+                let roles = Roles::from_metadata(metadata, &mut vocabulary, defaults)?;
+                let space_prefix = metadata.bool(ADD_SPACE_PREFIX)?.unwrap_or(true);
+                (
+                    Algorithm::SentencePiece(SentencePiece::new(&vocabulary, roles.unknown)),
+                    roles,
+                    space_prefix,
+                )
+            }
+            _ => {
+                return Err(Error::UnknownModel {
+                    value: model.to_owned(),
+                });
+            }
+        };
+        // GGUF does not say which tokens take the white space after them; llama.cpp goes by the model's name.
+        let name = metadata
+            .string(NAME)?
+            .unwrap_or_default()
+            .to_ascii_lowercase();
+        Ok(Self {
+            special: Patterns::new(&vocabulary, |kind| {
+                matches!(kind, Kind::Control | Kind::Unknown | Kind::UserDefined)
+            }),
+            user_defined: Patterns::new(&vocabulary, |kind| kind == Kind::UserDefined),
+            strips_after_special: name.contains("phi-3") || name.contains("phi3"),
+            vocabulary,
+            algorithm,
+            roles,
+            space_prefix,
+        })
+    }
+
+    /// The token ids of `text`, in time O(n log n) for n bytes.
+    pub fn encode(&self, text: &str, options: EncodeOptions) -> Vec<u32> {
+        let mut ids = Vec::new();
+        if options.add_special && self.add_bos() {
+            ids.extend(self.bos());
+        }
+        let patterns = if options.parse_special {
+            &self.special
+        } else {
+            &self.user_defined
+        };
+        let mut merger = Merger::default();
+        let mut at_start = true;
+        for fragment in patterns.partition(text, &self.vocabulary, |id| self.strips_after(id)) {
+            match (fragment, &self.algorithm) {
+                (Fragment::Token(id), _) => ids.push(id),
+                (Fragment::Text(text), Algorithm::Bpe(bpe)) => {
+                    bpe.encode(text, &self.vocabulary, &mut merger, &mut ids);
+                }
+                (Fragment::Text(text), Algorithm::SentencePiece(pieces)) => {
+                    let space_prefix = self.space_prefix && at_start;
+                    pieces.encode(text, space_prefix, &self.vocabulary, &mut merger, &mut ids);
+                }
+            }
+            at_start = matches!(fragment, Fragment::Token(_));
+        }
+        if options.add_special && self.add_eos() {
+            ids.extend(self.eos());
+        }
+        ids
+    }
+
+    /// The text of `ids`. Bytes that are not UTF-8 become U+FFFD as in [`String::from_utf8_lossy`]; ids outside the
+    /// vocabulary are left out. Of SentencePiece text, the space that encoding put in front is taken off again.
+    pub fn decode(&self, ids: &[u32], options: DecodeOptions) -> String {
+        let mut decoder = StreamDecoder::new(options.special);
+        let mut text: String = ids.iter().map(|&id| decoder.push(self, id)).collect();
+        text.push_str(&decoder.finish());
+        text
+    }
+
+    /// The bytes that `id` adds to a text: none for a control token unless `special`, nor for one that is unused.
+    /// `None` for an id outside the vocabulary.
+    pub fn token_bytes(&self, id: u32, special: bool) -> Option<Cow<'_, [u8]>> {
+        let text = self.vocabulary.text(id)?;
+        Some(match self.vocabulary.kind(id)? {
+            kind if kind.is_special() && !special => Cow::Borrowed(&[]),
+            Kind::Control | Kind::Unknown | Kind::UserDefined => Cow::Borrowed(text),
+            Kind::Unused | Kind::Undefined => Cow::Borrowed(&[]),
+            Kind::Byte => Cow::Owned(self.vocabulary.byte(id).into_iter().collect()),
+            Kind::Normal => match self.algorithm {
+                Algorithm::Bpe(_) => Cow::Owned(bytes::decode(text)),
+                Algorithm::SentencePiece(_) => sentencepiece::decode(text),
+            },
+        })
+    }
+
+    /// The token as the vocabulary spells it; `None` for an id outside the vocabulary or a spelling that is not UTF-8.
+    pub fn token_text(&self, id: u32) -> Option<&str> {
+        str::from_utf8(self.vocabulary.text(id)?).ok()
+    }
+
+    /// The id of the token that the vocabulary spells `text`.
+    pub fn token_id(&self, text: &str) -> Option<u32> {
+        self.vocabulary.id(text.as_bytes())
+    }
+
+    /// Number of tokens; ids are `0..vocab_size`.
+    pub fn vocab_size(&self) -> usize {
+        self.vocabulary.len()
+    }
+
+    /// The beginning-of-sequence token.
+    pub fn bos(&self) -> Option<u32> {
+        self.roles.bos
+    }
+
+    /// The end-of-sequence token.
+    pub fn eos(&self) -> Option<u32> {
+        self.roles.eos
+    }
+
+    /// Whether [`encode`](Self::encode) puts [`bos`](Self::bos) first.
+    pub fn add_bos(&self) -> bool {
+        self.roles.add_bos
+    }
+
+    /// Whether [`encode`](Self::encode) puts [`eos`](Self::eos) last.
+    pub fn add_eos(&self) -> bool {
+        self.roles.add_eos
+    }
+
+    /// Whether a model that produces `id` has said all that it has to say: the end-of-sequence token, and the
+    /// end-of-turn, end-of-message and similar tokens.
+    pub fn is_end_of_generation(&self, id: u32) -> bool {
+        self.roles.ends_generation(id)
+    }
+
+    /// Whether `id` is a control or unknown token, which decoding leaves out unless asked to show it.
+    pub fn is_special(&self, id: u32) -> bool {
+        self.vocabulary.kind(id).is_some_and(Kind::is_special)
+    }
+
+    /// Whether texts start with a space that was not written.
+    pub(crate) fn space_prefix(&self) -> bool {
+        self.space_prefix
+    }
+
+    fn strips_after(&self, id: u32) -> bool {
+        // Tokens that Llama 2 had already keep their white space.
+        self.strips_after_special
+            && !matches!(self.token_text(id), Some("<unk>" | "<s>" | "<|endoftext|>"))
+    }
+}
