@@ -15,34 +15,30 @@ pub(super) enum Class {
     Other,
 }
 
-/// The class of `c`.
+/// The class of `c`, by Unicode 16 whatever the compiler's version.
 pub(super) fn class(c: char) -> Class {
     match c {
         'a'..='z' | 'A'..='Z' => Class::Letter,
         '0'..='9' => Class::Number,
         _ if c.is_whitespace() => Class::Space,
         _ if c.is_ascii() => Class::Other,
-        _ if is_number(c) => Class::Number,
-        _ if is_letter(c) => Class::Letter,
-        _ => Class::Other,
+        _ => match get_general_category(c) {
+            Category::UppercaseLetter
+            | Category::LowercaseLetter
+            | Category::TitlecaseLetter
+            | Category::ModifierLetter
+            | Category::OtherLetter => Class::Letter,
+            Category::DecimalNumber | Category::LetterNumber | Category::OtherNumber => {
+                Class::Number
+            }
+            _ => Class::Other,
+        },
     }
 }
 
 /// `\p{N}`
 pub(super) fn is_number(c: char) -> bool {
-    // The standard library's "numeric" is exactly the categories Nd, Nl and No.
-    c.is_numeric()
-}
-
-fn is_letter(c: char) -> bool {
-    matches!(
-        get_general_category(c),
-        Category::UppercaseLetter
-            | Category::LowercaseLetter
-            | Category::TitlecaseLetter
-            | Category::ModifierLetter
-            | Category::OtherLetter
-    )
+    class(c) == Class::Number
 }
 
 /// ``[\p{P}\$\+<=>\^~\|]``

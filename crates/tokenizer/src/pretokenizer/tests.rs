@@ -56,10 +56,15 @@ thread_local! {
 fn agree(text: &str) {
     COMPILED.with(|rules| {
         for (rule, expressions) in rules {
-            assert_eq!(
-                words(*rule, text),
-                reference(expressions, text),
-                "{rule:?} on {text:?}"
+            let (found, expected) = (words(*rule, text), reference(expressions, text));
+            let difference = found
+                .iter()
+                .zip(&expected)
+                .find(|(found, expected)| found != expected);
+            assert!(
+                found == expected,
+                "{rule:?}: first difference {difference:?} in {} words",
+                expected.len()
             );
         }
     });
