@@ -9,7 +9,7 @@ use crate::Error;
 /// Brings a model from the store or the network, checks it, and hands on its tensors.
 ///
 /// # Errors
-/// [`Error::Aborted`], the sink's own error, or a failure of the source, the network or the bytes. 
+/// [`Error::Aborted`], the sink's own error, or a failure of the source, the network or the bytes.
 pub async fn load(
     _source: &Source,
     _options: &LoadOptions,

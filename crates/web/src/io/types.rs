@@ -78,6 +78,7 @@ pub struct Progress {
 
 /// What a load did.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Tsify)]
+#[serde(rename_all = "camelCase")]
 pub struct Loaded {
     /// The model's name in the store.
     pub id: String,
@@ -87,6 +88,7 @@ pub struct Loaded {
     pub stored: bool,
     /// Why it is not stored, where it should have been.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[tsify(optional)]
     pub not_stored: Option<String>,
     /// Bytes that came over the network, or from a file at hand.
     pub downloaded: u64,
@@ -100,6 +102,7 @@ pub struct Loaded {
 
 /// A model in the store.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Tsify)]
+#[serde(rename_all = "camelCase")]
 pub struct StoredModel {
     /// Its name, for loading, verifying and removing it.
     pub id: String,

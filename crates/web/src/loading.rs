@@ -1,0 +1,284 @@
+//! The calls that bring a model from its source into memory or into the store.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+
+use engine::{Clock, Engine};
+use js_sys::Function;
+use loader::{LocalFile, Source};
+use serde::Serialize;
+use tokenizer::Tokenizer;
+use tsify::{Ts, Tsify};
+use wasm_bindgen::JsValue;
+use wasm_bindgen::prelude::wasm_bindgen;
+use web_sys::{AbortSignal, File};
+
+use crate::clock::Performance;
+use crate::io::{self, Loaded, Local, Progress, Stage, TensorSink};
+use crate::session::Session;
+use crate::settings::{EngineSettings, FetchSettings};
+use crate::{Error, ModelInfo};
+
+/// Where the time of a load went, in milliseconds.
+#[derive(Debug, Clone, Copy, Default, Serialize, Tsify)]
+#[serde(rename_all = "camelCase")]
+pub struct LoadTimes {
+    /// Finding out which files to get.
+    pub resolve: f64,
+    /// Receiving bytes, and turning them into weights as they come.
+    pub download: f64,
+    /// Reading stored bytes back, and turning them into weights as they come.
+    pub read: f64,
+    /// The rest.
+    pub prepare: f64,
+    /// All of it.
+    pub total: f64,
+}
+
+/// Passes progress on to the page, and attributes the time between reports to their stages.
+struct Reporter<'a> {
+    listener: &'a Function,
+    times: RefCell<Times>,
+}
+
+struct Times {
+    began: f64,
+    last: f64,
+    stage: Stage,
+    spent: LoadTimes,
+}
+
+impl<'a> Reporter<'a> {
+    fn new(listener: &'a Function) -> Self {
+        let now = Performance.now_ms();
+        let times = Times {
+            began: now,
+            last: now,
+            stage: Stage::Resolve,
+            spent: LoadTimes::default(),
+        };
+        Self {
+            listener,
+            times: RefCell::new(times),
+        }
+    }
+
+    fn report(&self, progress: Progress) {
+        self.times.borrow_mut().enter(progress.stage);
+        // A listener that throws must not end the load.
+        if let Ok(progress) = progress.into_ts() {
+            let _ = self.listener.call1(&JsValue::NULL, &progress.js_value());
+        }
+    }
+
+    fn finish(self) -> LoadTimes {
+        let mut times = self.times.into_inner();
+        times.enter(Stage::Prepare);
+        times.spent.total = times.last - times.began;
+        times.spent
+    }
+}
+
+impl Times {
+    fn enter(&mut self, stage: Stage) {
+        let now = Performance.now_ms();
+        let spent = match self.stage {
+            Stage::Resolve => &mut self.spent.resolve,
+            Stage::Download => &mut self.spent.download,
+            Stage::Read => &mut self.spent.read,
+            Stage::Prepare => &mut self.spent.prepare,
+        };
+        *spent += now - self.last;
+        self.last = now;
+        self.stage = stage;
+    }
+}
+
+/// Turns bytes into weights as they arrive.
+#[derive(Default)]
+struct ModelSink {
+    begun: Option<Begun>,
+}
+
+struct Begun {
+    info: ModelInfo,
+    tokenizer: Tokenizer,
+    template: Option<chat::Template>,
+    builder: model::Builder,
+}
+
+impl TensorSink for ModelSink {
+    fn headers(&mut self, headers: &[gguf::Header]) -> Result<(), Error> {
+        // Whatever was built from an earlier version of the file goes first: both may not fit.
+        self.begun = None;
+        model::inspect(headers)?;
+        let info = ModelInfo::from_headers(headers)?;
+        let metadata = &headers.first().ok_or(model::Error::NoHeader)?.metadata;
+        let tokenizer = Tokenizer::from_metadata(metadata)?;
+        let template = match &info.chat_template {
+            Some(source) => Some(chat::Template::new(source, special_tokens(&tokenizer))?),
+            None => None,
+        };
+        let builder = model::Builder::new(headers)?;
+        self.begun = Some(Begun {
+            info,
+            tokenizer,
+            template,
+            builder,
+        });
+        Ok(())
+    }
+
+    fn tensor(&mut self, name: &str, bytes: &[u8]) -> Result<(), Error> {
+        let begun = self.begun.as_mut().ok_or(model::Error::NoHeader)?;
+        begun.builder.write(name, bytes)?;
+        Ok(())
+    }
+}
+
+fn special_tokens(tokenizer: &Tokenizer) -> chat::SpecialTokens {
+    let text = |id: Option<u32>| {
+        id.and_then(|id| tokenizer.token_text(id))
+            .unwrap_or_default()
+            .to_owned()
+    };
+    chat::SpecialTokens {
+        bos: text(tokenizer.bos()),
+        eos: text(tokenizer.eos()),
+    }
+}
+
+/// Checks headers and lets the tensors' bytes pass by, on their way into the store.
+struct CheckSink;
+
+impl TensorSink for CheckSink {
+    fn headers(&mut self, headers: &[gguf::Header]) -> Result<(), Error> {
+        model::inspect(headers)?;
+        Ok(())
+    }
+
+    fn tensor(&mut self, _name: &str, _bytes: &[u8]) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
+/// Takes the headers and then ends the load.
+#[derive(Default)]
+struct InspectSink {
+    info: Option<ModelInfo>,
+}
+
+impl TensorSink for InspectSink {
+    fn headers(&mut self, headers: &[gguf::Header]) -> Result<(), Error> {
+        self.info = Some(ModelInfo::from_headers(headers)?);
+        Err(Error::Aborted)
+    }
+
+    fn tensor(&mut self, _name: &str, _bytes: &[u8]) -> Result<(), Error> {
+        Err(Error::Aborted)
+    }
+}
+
+/// What a load needs to know about its source.
+fn open(
+    addresses: &[String],
+    files: Vec<File>,
+    settings: FetchSettings,
+) -> Result<(Source, io::LoadOptions), Error> {
+    let source = if files.is_empty() {
+        Source::parse_list(addresses)?
+    } else {
+        let local = |file: &File| LocalFile {
+            name: file.name(),
+            size: Some(file.size() as u64),
+        };
+        Source::Local(files.iter().map(local).collect())
+    };
+    let local = files
+        .into_iter()
+        .map(|file| Local::Blob(file.into()))
+        .collect();
+    Ok((source, settings.into_options(local)))
+}
+
+/// Loads a model, from `addresses` or, if there are any, from `files`.
+///
+/// # Errors
+/// `Aborted` when `signal` fires, or whatever keeps the model from being loaded.
+#[wasm_bindgen]
+pub async fn load(
+    addresses: Vec<String>,
+    files: Vec<File>,
+    fetch: Ts<FetchSettings>,
+    engine: Ts<EngineSettings>,
+    signal: AbortSignal,
+    progress: Function,
+) -> Result<Session, Error> {
+    let (source, options) = open(&addresses, files, fetch.to_rust()?)?;
+    let settings = engine.to_rust()?;
+    let reporter = Reporter::new(&progress);
+    let mut sink = ModelSink::default();
+    let report = |at| reporter.report(at);
+    let loaded = io::load(&source, &options, Some(&signal), &report, &mut sink).await?;
+    let Begun {
+        info,
+        tokenizer,
+        template,
+        builder,
+    } = sink.begun.ok_or(model::Error::NoHeader)?;
+    let options = settings.into_options(info.context_length);
+    let engine = Engine::new(
+        Arc::new(builder.finish()?),
+        Arc::new(tokenizer),
+        template,
+        options,
+        Box::new(kernels::Serial),
+        Box::new(Performance),
+    )?;
+    Ok(Session::new(engine, info, loaded, reporter.finish()))
+}
+
+/// Brings a model into the store without loading it.
+///
+/// # Errors
+/// As [`load`].
+#[wasm_bindgen]
+pub async fn pull(
+    addresses: Vec<String>,
+    fetch: Ts<FetchSettings>,
+    signal: AbortSignal,
+    progress: Function,
+) -> Result<Ts<Loaded>, Error> {
+    let (source, options) = open(&addresses, Vec::new(), fetch.to_rust()?)?;
+    let reporter = Reporter::new(&progress);
+    let report = |at| reporter.report(at);
+    let loaded = io::load(&source, &options, Some(&signal), &report, &mut CheckSink).await?;
+    Ok(loaded.into_ts()?)
+}
+
+/// What a model's headers say; nothing else is fetched, and nothing is stored.
+///
+/// # Errors
+/// As [`load`], but a model that cannot be computed is described all the same if its family is known.
+#[wasm_bindgen]
+pub async fn inspect(
+    addresses: Vec<String>,
+    files: Vec<File>,
+    fetch: Ts<FetchSettings>,
+    signal: AbortSignal,
+) -> Result<Ts<ModelInfo>, Error> {
+    let (source, options) = open(&addresses, files, fetch.to_rust()?)?;
+    let options = io::LoadOptions {
+        memory_only: true,
+        ..options
+    };
+    let mut sink = InspectSink::default();
+    match (
+        io::load(&source, &options, Some(&signal), &|_| {}, &mut sink).await,
+        sink.info,
+    ) {
+        (_, Some(info)) => Ok(info.into_ts()?),
+        (Err(error), None) => Err(error),
+        (Ok(_), None) => Err(model::Error::NoHeader.into()),
+    }
+}

@@ -1,0 +1,272 @@
+//! A loaded model and the requests it works on.
+
+use std::collections::HashMap;
+
+use engine::{Engine, Event, RequestId};
+use serde::Serialize;
+use tokenizer::{DecodeOptions, EncodeOptions};
+use tsify::{Ts, Tsify};
+use wasm_bindgen::prelude::wasm_bindgen;
+
+use crate::answer::{Answer, Parted};
+use crate::event::{StepEvent, TokenLogprobs, TokenProbability};
+use crate::io::Loaded;
+use crate::loading::LoadTimes;
+use crate::request::{ChatInput, GenerateRequest, Prompt};
+use crate::{Error, ErrorReport, Metrics, ModelInfo};
+
+/// Bytes that a loaded model takes.
+#[derive(Debug, Clone, Copy, Serialize, Tsify)]
+pub struct Memory {
+    /// Packed weights.
+    pub weights: usize,
+    /// Key-value cache, as far as it is in use.
+    pub kv: usize,
+    /// Intermediate results.
+    pub scratch: usize,
+    /// All of the module's memory: the above and the tokenizer; it grows but never shrinks.
+    pub wasm: usize,
+}
+
+/// A loaded model, and how it came to be.
+#[derive(Serialize, Tsify)]
+#[serde(rename_all = "camelCase")]
+pub struct SessionInfo {
+    /// What its files say.
+    pub model: ModelInfo,
+    /// Tokens one request may have, prompt and answer together.
+    pub context_length: usize,
+    /// Number format of the key-value cache.
+    pub kv_cache: String,
+    /// Where its bytes came from.
+    pub loaded: Loaded,
+    /// Where the time went.
+    pub times: LoadTimes,
+    /// Bytes taken now.
+    pub memory: Memory,
+}
+
+/// A loaded model. The caller submits requests and calls [`step`](Self::step) until it is idle.
+#[wasm_bindgen]
+pub struct Session {
+    engine: Engine,
+    model: ModelInfo,
+    loaded: Loaded,
+    times: LoadTimes,
+    answers: HashMap<RequestId, Answer>,
+}
+
+impl Session {
+    pub(crate) fn new(engine: Engine, model: ModelInfo, loaded: Loaded, times: LoadTimes) -> Self {
+        Self {
+            engine,
+            model,
+            loaded,
+            times,
+            answers: HashMap::new(),
+        }
+    }
+}
+
+#[wasm_bindgen]
+impl Session {
+    /// What was loaded, and the memory it takes now.
+    ///
+    /// # Errors
+    /// None that can be caused from outside.
+    pub fn info(&self) -> Result<Ts<SessionInfo>, Error> {
+        let metrics = self.engine.metrics();
+        let options = self.engine.options();
+        let info = SessionInfo {
+            model: self.model.clone(),
+            context_length: options.context_length,
+            kv_cache: options.kv.name().to_owned(),
+            loaded: self.loaded.clone(),
+            times: self.times,
+            memory: Memory {
+                weights: self.engine.model().weight_bytes(),
+                kv: metrics.kv_bytes,
+                scratch: metrics.scratch_bytes,
+                wasm: wasm_bytes(),
+            },
+        };
+        Ok(info.into_ts()?)
+    }
+
+    /// Counters since the model was loaded, and its present load.
+    ///
+    /// # Errors
+    /// None that can be caused from outside.
+    pub fn metrics(&self) -> Result<Ts<Metrics>, Error> {
+        Ok(Metrics::from(self.engine.metrics()).into_ts()?)
+    }
+
+    /// Puts a request in line and names it.
+    ///
+    /// # Errors
+    /// Where the request can never be answered.
+    pub fn submit(&mut self, request: Ts<GenerateRequest>) -> Result<u32, Error> {
+        let request = request.to_rust()?.into_engine()?;
+        let answer = match &request.prompt {
+            engine::Prompt::Chat(conversation) => {
+                Answer::to_chat(&self.engine.render(conversation)?)
+            }
+            _ => Answer::Plain,
+        };
+        let id = self.engine.submit(request)?;
+        self.answers.insert(id, answer);
+        Ok(number(id))
+    }
+
+    /// Ends a request; its last event says so. False if it has ended already.
+    pub fn cancel(&mut self, id: u32) -> bool {
+        self.engine.cancel(u64::from(id).into())
+    }
+
+    /// Computes one batch and tells what happened.
+    ///
+    /// # Errors
+    /// None that can be caused from outside.
+    pub fn step(&mut self) -> Result<Vec<Ts<StepEvent>>, Error> {
+        let events = self.engine.step();
+        events
+            .into_iter()
+            .map(|event| Ok(self.present(event).into_ts()?))
+            .collect()
+    }
+
+    /// Whether no request is left.
+    #[wasm_bindgen(js_name = isIdle)]
+    pub fn is_idle(&self) -> bool {
+        self.engine.is_idle()
+    }
+
+    /// The token ids of `text`. `bos` puts the beginning-of-sequence token first if the model wants
+    /// it; `special` reads the text of control tokens as those tokens.
+    pub fn tokenize(&self, text: &str, bos: bool, special: bool) -> Vec<u32> {
+        let options = EncodeOptions {
+            add_special: bos,
+            parse_special: special,
+        };
+        self.engine.tokenizer().encode(text, options)
+    }
+
+    /// The text of `ids`; `special` shows control tokens.
+    pub fn detokenize(&self, ids: &[u32], special: bool) -> String {
+        self.engine
+            .tokenizer()
+            .decode(ids, DecodeOptions { special })
+    }
+
+    /// The prompt that a conversation becomes.
+    ///
+    /// # Errors
+    /// Where the template fails, or the model has none.
+    #[wasm_bindgen(js_name = applyChatTemplate)]
+    pub fn apply_chat_template(&self, input: Ts<ChatInput>) -> Result<String, Error> {
+        Ok(self.engine.render(&input.to_rust()?.into())?)
+    }
+
+    /// How many tokens a prompt is.
+    ///
+    /// # Errors
+    /// As [`apply_chat_template`](Self::apply_chat_template).
+    #[wasm_bindgen(js_name = countTokens)]
+    pub fn count_tokens(&self, prompt: Ts<Prompt>) -> Result<usize, Error> {
+        Ok(self.engine.prompt_tokens(&prompt.to_rust()?.into())?.len())
+    }
+}
+
+impl Session {
+    fn present(&mut self, event: Event) -> StepEvent {
+        match event {
+            Event::Prefill { id, done, total } => StepEvent::Prefill {
+                id: number(id),
+                done,
+                total,
+            },
+            Event::Token {
+                id,
+                token,
+                text,
+                logprobs,
+            } => {
+                let Parted { content, reasoning } = match self.answers.get_mut(&id) {
+                    Some(answer) => answer.push(text),
+                    None => Answer::Plain.push(text),
+                };
+                let logprobs = logprobs.map(|found| self.readable(&found));
+                StepEvent::Token {
+                    id: number(id),
+                    token,
+                    content,
+                    reasoning,
+                    logprobs,
+                }
+            }
+            Event::Finished {
+                id,
+                reason,
+                text,
+                usage,
+                timings,
+            } => {
+                let answer = self.answers.remove(&id).unwrap_or(Answer::Plain);
+                let Parted { content, reasoning } = answer.finish(text);
+                let (usage, timings) = (usage.into(), timings.into());
+                StepEvent::Finished {
+                    id: number(id),
+                    reason,
+                    content,
+                    reasoning,
+                    usage,
+                    timings,
+                }
+            }
+            Event::Failed { id, error } => {
+                self.answers.remove(&id);
+                StepEvent::Failed {
+                    id: number(id),
+                    error: ErrorReport::from(&error),
+                }
+            }
+        }
+    }
+
+    fn readable(&self, found: &sampler::Logprobs) -> TokenLogprobs {
+        let tokenizer = self.engine.tokenizer();
+        let one = |found: &sampler::Logprob| {
+            let bytes = tokenizer
+                .token_bytes(found.token, true)
+                .unwrap_or_default()
+                .into_owned();
+            TokenProbability {
+                token: String::from_utf8_lossy(&bytes).into_owned(),
+                logprob: found.logprob,
+                bytes,
+            }
+        };
+        TokenLogprobs {
+            chosen: one(&found.chosen),
+            top_logprobs: found.top.iter().map(one).collect(),
+        }
+    }
+}
+
+/// Requests are numbered from 0, and nobody makes four thousand million of them.
+fn number(id: RequestId) -> u32 {
+    id.get() as u32
+}
+
+#[cfg(target_arch = "wasm32")]
+fn wasm_bytes() -> usize {
+    /// Fixed by the WebAssembly specification.
+    const PAGE: usize = 65536;
+    core::arch::wasm32::memory_size::<0>() * PAGE
+}
+
+/// There is no module, and so no memory of one, in a native build of this crate.
+#[cfg(not(target_arch = "wasm32"))]
+fn wasm_bytes() -> usize {
+    0
+}

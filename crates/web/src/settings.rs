@@ -1,0 +1,83 @@
+//! How a model is loaded, as the page says it.
+
+use kernels::kv::KvType;
+use serde::Deserialize;
+use tsify::Tsify;
+
+use crate::io::{LoadOptions, Local};
+
+/// Tokens of context when the page names none: enough for a long conversation, and small enough
+/// that the cache of a model for phones fits beside its weights.
+const DEFAULT_CONTEXT: usize = 4096;
+
+/// How a model is fetched and kept.
+#[derive(Deserialize, Tsify, Default)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct FetchSettings {
+    /// Headers for every request for the model's own files, name and value.
+    #[tsify(optional)]
+    headers: Vec<(String, String)>,
+    /// Sent to the hub and to nobody else.
+    #[tsify(optional)]
+    hub_token: Option<String>,
+    /// Base address of the hub; `https://huggingface.co` when left out.
+    #[tsify(optional)]
+    hub_endpoint: Option<String>,
+    /// Origins that weights may come from; all when left out.
+    #[tsify(optional)]
+    allowed_origins: Option<Vec<String>>,
+    /// Keep nothing in the browser's storage.
+    #[tsify(optional)]
+    memory_only: bool,
+}
+
+impl FetchSettings {
+    pub(crate) fn into_options(self, local: Vec<Local>) -> LoadOptions {
+        LoadOptions {
+            headers: self.headers,
+            hub_token: self.hub_token,
+            hub_endpoint: self.hub_endpoint,
+            allowed_origins: self.allowed_origins,
+            memory_only: self.memory_only,
+            local,
+        }
+    }
+}
+
+/// Number format of the key-value cache.
+#[derive(Deserialize, Tsify, Default, Clone, Copy)]
+#[serde(rename_all = "snake_case")]
+pub enum KvCache {
+    /// Exact; twice the memory of `f16`.
+    F32,
+    /// Half precision.
+    #[default]
+    F16,
+}
+
+/// How the engine is set up.
+#[derive(Deserialize, Tsify, Default, Clone, Copy)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct EngineSettings {
+    /// Tokens one request may have, prompt and answer together; at most what the model was trained
+    /// for, which is also the default up to 4096.
+    #[tsify(optional)]
+    context_length: Option<usize>,
+    /// Number format of the key-value cache.
+    #[tsify(optional)]
+    kv_cache: KvCache,
+}
+
+impl EngineSettings {
+    /// The engine's options for a model trained on `trained` tokens of context.
+    pub(crate) fn into_options(self, trained: usize) -> engine::EngineOptions {
+        let context = self.context_length.unwrap_or(DEFAULT_CONTEXT).min(trained);
+        engine::EngineOptions {
+            kv: match self.kv_cache {
+                KvCache::F32 => KvType::F32,
+                KvCache::F16 => KvType::F16,
+            },
+            ..engine::EngineOptions::with_context(context)
+        }
+    }
+}

@@ -1,0 +1,107 @@
+// The page's end of the worker.
+
+import { MinnowError } from "./errors.js";
+import type { Api, ArgumentsOf, EventOf, FromWorker, ResultOf, ToWorker } from "./rpc.js";
+
+interface Pending {
+  onEvent: ((event: unknown) => void) | undefined;
+  resolve(value: unknown): void;
+  reject(reason: unknown): void;
+}
+
+export interface CallOptions<Event> {
+  signal?: AbortSignal | undefined;
+  onEvent?: ((event: Event) => void) | undefined;
+}
+
+/** Calls the methods of the `Api` that runs in a worker. */
+export class WorkerClient<A extends Api> {
+  readonly #worker: Worker;
+  /** Calls that the worker has not answered, aborted ones included. */
+  readonly #pending = new Map<number, Pending>();
+  #lastId = 0;
+  #ended: MinnowError | undefined;
+  #onIdle: (() => void) | undefined;
+
+  constructor(worker: Worker) {
+    this.#worker = worker;
+    worker.onmessage = ({ data }: MessageEvent<FromWorker>) => this.#receive(data);
+    worker.onerror = (event) => {
+      event.preventDefault();
+      this.#crash(new MinnowError("worker_crashed", `the worker stopped; load the model again: ${event.message || "its script could not be loaded"}`));
+    };
+    worker.onmessageerror = () => {
+      this.#crash(new MinnowError("worker_crashed", "a message from the worker could not be read; load the model again"));
+    };
+  }
+
+  /**
+   * Calls a method. An abort rejects at once with the signal's reason, while the worker is still
+   * winding up; events of an aborted call are dropped.
+   */
+  call<K extends keyof A & string>(
+    method: K,
+    args: ArgumentsOf<A[K]>,
+    { signal, onEvent }: CallOptions<EventOf<A[K]>> = {},
+  ): Promise<ResultOf<A[K]>> {
+    return new Promise((resolve, reject) => {
+      signal?.throwIfAborted();
+      if (this.#ended) throw this.#ended;
+      const id = ++this.#lastId;
+      const abort = () => {
+        this.#post({ type: "abort", id });
+        pending.onEvent = undefined;
+        reject(signal?.reason);
+      };
+      const settle = <T>(how: (value: T) => void) => (value: T) => {
+        signal?.removeEventListener("abort", abort);
+        how(value);
+      };
+      const pending: Pending = {
+        onEvent: onEvent as (event: unknown) => void,
+        resolve: settle(resolve as (value: unknown) => void),
+        reject: settle(reject),
+      };
+      this.#post({ type: "call", id, method, args });
+      this.#pending.set(id, pending);
+      signal?.addEventListener("abort", abort, { once: true });
+    });
+  }
+
+  /** Refuses further calls, waits for the worker to wind up the ones it has, and ends it. */
+  async close(reason: MinnowError): Promise<void> {
+    if (!this.#ended) {
+      this.#ended = reason;
+      for (const [id, pending] of this.#pending) {
+        this.#post({ type: "abort", id });
+        pending.reject(reason);
+      }
+    }
+    if (this.#pending.size > 0) await new Promise<void>((resolve) => (this.#onIdle = resolve));
+    this.#worker.terminate();
+  }
+
+  #post(message: ToWorker): void {
+    this.#worker.postMessage(message);
+  }
+
+  #receive(message: FromWorker): void {
+    if (message.type === "crash") return this.#crash(MinnowError.from(message.error));
+    const pending = this.#pending.get(message.id);
+    if (!pending) return;
+    if (message.type === "event") return pending.onEvent?.(message.event);
+    this.#pending.delete(message.id);
+    if (message.type === "result") pending.resolve(message.value);
+    else if (message.type === "error") pending.reject(MinnowError.from(message.error));
+    else pending.reject(new DOMException("the operation was aborted", "AbortError"));
+    if (this.#pending.size === 0) this.#onIdle?.();
+  }
+
+  #crash(error: MinnowError): void {
+    this.#ended ??= error;
+    this.#worker.terminate();
+    for (const pending of this.#pending.values()) pending.reject(error);
+    this.#pending.clear();
+    this.#onIdle?.();
+  }
+}

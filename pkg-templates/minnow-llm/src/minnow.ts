@@ -1,0 +1,136 @@
+import { type Capabilities, type Variant, capabilities, startWorker } from "./capabilities.js";
+import { ChatCompletions } from "./chat.js";
+import { WorkerClient } from "./client.js";
+import { Completions } from "./completions.js";
+import { MinnowError } from "./errors.js";
+import { ModelStore } from "./models.js";
+import { type FetchOptions, type ModelSource, toFetchSettings, toSourceInput } from "./source.js";
+import type { ChatInput, ChatMessage, EngineSettings, Metrics, Progress, SessionInfo } from "./wasm/simd/minnow.js";
+import type { WorkerApi } from "./worker.js";
+
+export interface LoadOptions extends FetchOptions, EngineSettings {
+  /** Called as bytes arrive, and when a new stage begins. */
+  onProgress?: (progress: Progress) => void;
+  /** Ends the load, in every stage. */
+  signal?: AbortSignal;
+  /** The build of the WebAssembly module; default the best that this browser has. */
+  variant?: Variant;
+}
+
+/** A loaded model, and how it is run. */
+export interface MinnowInfo extends SessionInfo {
+  variant: Variant;
+  /** Why this build. */
+  variantReason: string;
+  /** Threads that compute. */
+  threads: number;
+  /** Why so many. */
+  threadsReason: string;
+}
+
+export interface TokenizeOptions {
+  /** Read the text of control tokens, such as `<|im_end|>`, as those tokens. Default false. */
+  special?: boolean;
+  /** Put the beginning-of-sequence token first where the model wants it. Default true. */
+  bos?: boolean;
+}
+
+export interface TemplateOptions {
+  /** Tool definitions in OpenAI's shape. */
+  tools?: object[];
+  /** End the prompt where the assistant's answer starts. Default true. */
+  addGenerationPrompt?: boolean;
+  /** Ask a model that can reason before it answers to do so, or not to. */
+  enableThinking?: boolean;
+  /** Further variables for the template. */
+  templateKwargs?: Record<string, unknown>;
+}
+
+/** A model, loaded into a worker of its own. */
+export class Minnow implements AsyncDisposable {
+  /** The models kept in this browser. */
+  static readonly models: ModelStore = new ModelStore();
+
+  /** OpenAI's chat completions. */
+  readonly chat: { readonly completions: ChatCompletions };
+  /** OpenAI's completions: no chat template. */
+  readonly completions: Completions;
+  /** What was loaded, how it is run, and the memory it took when it had been loaded. */
+  readonly info: MinnowInfo;
+  readonly #client: WorkerClient<WorkerApi>;
+
+  private constructor(client: WorkerClient<WorkerApi>, info: MinnowInfo) {
+    const name = info.model.name || info.loaded.id;
+    this.#client = client;
+    this.info = info;
+    this.chat = { completions: new ChatCompletions(client, name) };
+    this.completions = new Completions(client, name);
+  }
+
+  /**
+   * Loads a model: from the browser's storage where it is kept, else from its source.
+   *
+   * Fails with a `MinnowError`, or with the signal's reason when aborted; what has been downloaded
+   * by then is kept for the next time.
+   */
+  static async load(source: ModelSource, options: LoadOptions = {}): Promise<Minnow> {
+    const { onProgress, signal, variant: wanted, contextLength, kvCache, ...fetching } = options;
+    signal?.throwIfAborted();
+    const input = toSourceInput(source);
+    const engine: EngineSettings = { ...(contextLength !== undefined && { contextLength }), ...(kvCache && { kvCache }) };
+    const { worker, variant, variantReason } = startWorker(wanted);
+    const client = new WorkerClient<WorkerApi>(worker);
+    try {
+      const session = await client.call("load", [input, toFetchSettings(fetching), engine], { signal, onEvent: onProgress });
+      const { threads, threadsReason } = capabilities();
+      return new Minnow(client, { ...session, variant, variantReason, threads, threadsReason });
+    } catch (error) {
+      void client.close(new MinnowError("model_not_loaded", "the model could not be loaded"));
+      throw error;
+    }
+  }
+
+  /** What this browser has, and so what Minnow will use; loads and downloads nothing. */
+  static capabilities(): Capabilities {
+    return capabilities();
+  }
+
+  /** The token ids of a text. */
+  async tokenize(text: string, { special = false, bos = true }: TokenizeOptions = {}): Promise<number[]> {
+    return Array.from(await this.#client.call("tokenize", [text, bos, special]));
+  }
+
+  /** The text of token ids; `special` shows control tokens too. */
+  detokenize(ids: Iterable<number>, { special = false }: { special?: boolean } = {}): Promise<string> {
+    return this.#client.call("detokenize", [Uint32Array.from(ids), special]);
+  }
+
+  /** How many tokens a text is, or a conversation with its template around it. */
+  countTokens(prompt: string | ChatMessage[], options: TemplateOptions = {}): Promise<number> {
+    return this.#client.call("countTokens", [typeof prompt === "string" ? { text: prompt } : { chat: toChatInput(prompt, options) }]);
+  }
+
+  /** The prompt that a conversation becomes with the model's own template. */
+  applyChatTemplate(messages: ChatMessage[], options: TemplateOptions = {}): Promise<string> {
+    return this.#client.call("applyChatTemplate", [toChatInput(messages, options)]);
+  }
+
+  /** Counters since the model was loaded, its present load, and the memory it takes now. */
+  async metrics(): Promise<Metrics & { memory: SessionInfo["memory"] }> {
+    const [metrics, { memory }] = await Promise.all([this.#client.call("metrics", []), this.#client.call("info", [])]);
+    return { ...metrics, memory };
+  }
+
+  /** Ends the worker and frees everything; requests under way are rejected. The stored files stay. */
+  unload(): Promise<void> {
+    return this.#client.close(new MinnowError("model_not_loaded", "the model has been unloaded: load it again"));
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.unload();
+  }
+}
+
+function toChatInput(messages: ChatMessage[], options: TemplateOptions): ChatInput {
+  return { messages, ...options };
+}

@@ -1,0 +1,60 @@
+import { startWorker } from "./capabilities.js";
+import { WorkerClient } from "./client.js";
+import { MinnowError } from "./errors.js";
+import { type FetchOptions, type ModelSource, toFetchSettings, toSourceInput } from "./source.js";
+import type { Loaded, ModelInfo, Progress, StoredModel, Usage } from "./wasm/simd/minnow.js";
+import type { WorkerApi } from "./worker.js";
+
+export interface PullOptions extends FetchOptions {
+  onProgress?: (progress: Progress) => void;
+  signal?: AbortSignal;
+}
+
+export interface InspectOptions extends FetchOptions {
+  signal?: AbortSignal;
+}
+
+/** The models kept in this browser: `Minnow.models`. */
+export class ModelStore {
+  /** Downloads a model into the store, or what is missing of it, without loading it. */
+  pull(source: ModelSource, { onProgress, signal, ...options }: PullOptions = {}): Promise<Loaded> {
+    return withWorker((client) =>
+      client.call("pull", [toSourceInput(source), toFetchSettings(options)], { signal, onEvent: onProgress }),
+    );
+  }
+
+  /** Reads what a model's header says; nothing else is downloaded, and nothing is kept. */
+  inspect(source: ModelSource, { signal, ...options }: InspectOptions = {}): Promise<ModelInfo> {
+    return withWorker((client) => client.call("inspect", [toSourceInput(source), toFetchSettings(options)], { signal }));
+  }
+
+  /** Every stored model, whole or partial, the one used last first. */
+  list(): Promise<StoredModel[]> {
+    return withWorker((client) => client.call("listModels", []));
+  }
+
+  /** Removes a model by its `id`; false if there is none of that name. */
+  remove(id: string): Promise<boolean> {
+    return withWorker((client) => client.call("removeModel", [id]));
+  }
+
+  /** Removes every model. */
+  clear(): Promise<void> {
+    return withWorker((client) => client.call("clearModels", []));
+  }
+
+  /** Bytes stored, and what the browser grants. */
+  usage(): Promise<Usage> {
+    return withWorker((client) => client.call("storageUsage", []));
+  }
+}
+
+/** The store lives in a worker of its own for the time of a call. */
+async function withWorker<T>(use: (client: WorkerClient<WorkerApi>) => Promise<T>): Promise<T> {
+  const client = new WorkerClient<WorkerApi>(startWorker().worker);
+  try {
+    return await use(client);
+  } finally {
+    void client.close(new MinnowError("model_not_loaded", "the worker of this call has ended"));
+  }
+}

@@ -1,0 +1,58 @@
+import { invalidRequest } from "./errors.js";
+import type { FetchSettings } from "./wasm/simd/minnow.js";
+import type { SourceInput } from "./worker.js";
+
+/**
+ * Where a model comes from: `hf:owner/repo:QUANT`, `hf:owner/repo/file.gguf`, an address (of a split
+ * set: any of its files), the addresses of all shards or raw parts, or files at hand.
+ */
+export type ModelSource = string | URL | Blob | FileList | readonly (string | URL)[] | readonly Blob[];
+
+/** How a model is fetched and kept. */
+export interface FetchOptions {
+  /** Headers for every request for the model's own files. */
+  headers?: HeadersInit;
+  /** Sent to the hub and to nobody else. */
+  hubToken?: string;
+  /** Base address of the hub; default `https://huggingface.co`. */
+  hubEndpoint?: string;
+  /** Origins that weights may come from; default all. */
+  allowedOrigins?: string[];
+  /** `false` keeps nothing in the browser's storage. Default true. */
+  store?: boolean;
+}
+
+/** The source as the worker takes it: absolute addresses, or files. */
+export function toSourceInput(source: ModelSource): SourceInput {
+  const list: unknown[] = typeof source === "string" || source instanceof URL || source instanceof Blob ? [source] : Array.from(source ?? []);
+  if (list.length === 0) throw invalidRequest("the source names no model: give an address, hf:owner/repo:QUANT, or files");
+  if (list.every((item) => item instanceof Blob)) return { files: list.map(toFile) };
+  if (list.every((item) => typeof item === "string" || item instanceof URL)) return { addresses: list.map(toAddress) };
+  throw invalidRequest("a source is an address, a list of addresses, a file, or a list of files, and nothing mixed");
+}
+
+export function toFetchSettings(options: FetchOptions): FetchSettings {
+  const { headers, store, hubToken, hubEndpoint, allowedOrigins } = options;
+  return {
+    ...(headers && { headers: [...new Headers(headers)] }),
+    ...(hubToken !== undefined && { hubToken }),
+    ...(hubEndpoint !== undefined && { hubEndpoint: toAddress(hubEndpoint) }),
+    ...(allowedOrigins && { allowedOrigins: [...allowedOrigins] }),
+    ...(store === false && { memoryOnly: true }),
+  };
+}
+
+function toFile(blob: Blob): File {
+  return blob instanceof File ? blob : new File([blob], "model.gguf");
+}
+
+/** Relative addresses are the page's, not the worker's. */
+function toAddress(address: string | URL): string {
+  const text = String(address);
+  if (text.startsWith("hf:")) return text;
+  try {
+    return new URL(text, document.baseURI).href;
+  } catch {
+    throw invalidRequest(`${JSON.stringify(text)} is not an address: give https://host/model.gguf or hf:owner/repo:QUANT`);
+  }
+}

@@ -1,0 +1,167 @@
+// What runs in the worker: the wasm module, driven step by step. The entries for each variant,
+// `worker.simd.ts` and `worker.relaxed.ts`, hand it the module they were built with.
+
+import type { Call } from "./rpc.js";
+import { serve } from "./server.js";
+import type * as Wasm from "./wasm/simd/minnow.js";
+import type {
+  ChatInput, EngineSettings, ErrorReport, FetchSettings, GenerateRequest, Loaded, Metrics, ModelInfo, Progress, Prompt, Session, SessionInfo, StepEvent, StoredModel, Usage,
+} from "./wasm/simd/minnow.js";
+
+type FinishedEvent = Extract<StepEvent, { type: "finished" }>;
+
+/** A model by address, or as files at hand. */
+export type SourceInput = { addresses: string[] } | { files: File[] };
+
+export type WorkerApi = ReturnType<typeof createApi>;
+
+/** Answers the page's calls with `wasm`, whose module lies at `address`. */
+export function start(wasm: typeof Wasm, address: URL): void {
+  const ready = wasm.default({ module_or_path: address });
+  // Calls report the failure; until one comes it must not count as unhandled.
+  ready.catch(() => {});
+  serve(createApi(wasm, ready), (cause) => crashReport(wasm, cause));
+}
+
+function createApi(wasm: typeof Wasm, ready: Promise<unknown>) {
+  let session: Session | undefined;
+  let runner: Runner | undefined;
+
+  const loaded = (): Session => session ?? fail({ code: "model_not_loaded", message: "no model is loaded" });
+  const started = async (): Promise<void> => {
+    try {
+      await ready;
+    } catch (cause) {
+      fail({ code: "unsupported_browser", message: `the WebAssembly module could not be started: ${String(cause)}` });
+    }
+  };
+
+  return {
+    async load(call: Call<Progress>, source: SourceInput, fetching: FetchSettings, engine: EngineSettings): Promise<SessionInfo> {
+      await started();
+      const { addresses, files } = split(source);
+      session = await wasm.load(addresses, files, fetching, engine, call.signal, (progress: Progress) => call.emit(progress));
+      runner = new Runner(session);
+      return session.info();
+    },
+
+    generate(call: Call<StepEvent | { type: "accepted" }>, request: GenerateRequest): Promise<FinishedEvent> {
+      loaded();
+      return runner!.run(request, call);
+    },
+
+    tokenize: (_: Call, text: string, bos: boolean, special: boolean): Uint32Array => loaded().tokenize(text, bos, special),
+    detokenize: (_: Call, ids: Uint32Array, special: boolean): string => loaded().detokenize(ids, special),
+    countTokens: (_: Call, prompt: Prompt): number => loaded().countTokens(prompt),
+    applyChatTemplate: (_: Call, input: ChatInput): string => loaded().applyChatTemplate(input),
+    info: (_: Call): SessionInfo => loaded().info(),
+    metrics: (_: Call): Metrics => loaded().metrics(),
+
+    async pull(call: Call<Progress>, source: SourceInput, fetching: FetchSettings): Promise<Loaded> {
+      await started();
+      const { addresses, files } = split(source);
+      return wasm.pull(addresses, files, fetching, call.signal, (progress: Progress) => call.emit(progress));
+    },
+
+    async inspect(call: Call, source: SourceInput, fetching: FetchSettings): Promise<ModelInfo> {
+      await started();
+      const { addresses, files } = split(source);
+      return wasm.inspect(addresses, files, fetching, call.signal);
+    },
+
+    async listModels(_: Call): Promise<StoredModel[]> {
+      await started();
+      return wasm.listModels();
+    },
+
+    async removeModel(_: Call, id: string): Promise<boolean> {
+      await started();
+      return wasm.removeModel(id);
+    },
+
+    async clearModels(_: Call): Promise<void> {
+      await started();
+      await wasm.clearModels();
+    },
+
+    async storageUsage(_: Call): Promise<Usage> {
+      await started();
+      return wasm.storageUsage();
+    },
+  };
+}
+
+/** Steps a session for as long as it has requests, with a turn of the event loop between steps. */
+class Runner {
+  readonly #session: Session;
+  readonly #requests = new Map<number, Active>();
+  /** A message to oneself comes after those that wait already; timers would be slowed down. */
+  readonly #turn = new MessageChannel();
+  #running = false;
+
+  constructor(session: Session) {
+    this.#session = session;
+    this.#turn.port1.onmessage = () => this.#step();
+  }
+
+  run(request: GenerateRequest, call: Call<StepEvent | { type: "accepted" }>): Promise<FinishedEvent> {
+    return new Promise((resolve, reject) => {
+      call.signal.throwIfAborted();
+      const id = this.#session.submit(request);
+      this.#requests.set(id, { call, resolve, reject });
+      call.signal.addEventListener("abort", () => this.#session.cancel(id));
+      call.emit({ type: "accepted" });
+      if (!this.#running) this.#next();
+    });
+  }
+
+  #next(): void {
+    this.#running = !this.#session.isIdle();
+    if (this.#running) this.#turn.port2.postMessage(null);
+  }
+
+  #step(): void {
+    for (const event of this.#session.step()) {
+      const request = this.#requests.get(event.id);
+      if (!request) continue;
+      if (event.type === "token" || event.type === "prefill") {
+        request.call.emit(event);
+        continue;
+      }
+      this.#requests.delete(event.id);
+      if (event.type === "failed") request.reject(event.error);
+      else if (event.reason === "abort") request.reject(request.call.signal.reason);
+      else request.resolve(event);
+    }
+    this.#next();
+  }
+}
+
+interface Active {
+  call: Call<StepEvent>;
+  resolve(event: FinishedEvent): void;
+  reject(cause: unknown): void;
+}
+
+function split(source: SourceInput): { addresses: string[]; files: File[] } {
+  return { addresses: [], files: [], ...source };
+}
+
+function fail(report: ErrorReport): never {
+  throw report;
+}
+
+/** What a trap in the module means. */
+function crashReport(wasm: typeof Wasm, cause: unknown): ErrorReport {
+  const message = String(cause);
+  let bytes = 0;
+  try {
+    bytes = wasm.failedAllocation();
+  } catch {
+    // The module never started.
+  }
+  if (bytes > 0) {
+    return { code: "out_of_memory", message: `${bytes} bytes could not be allocated: choose a smaller model or context, or close other tabs` };
+  }
+  return { code: "worker_crashed", message: `the engine stopped; load the model again: ${message}` };
+}
