@@ -91,4 +91,22 @@ pub enum Error {
         /// What was given.
         got: usize,
     },
+    /// A dimension that the key–value cache and attention can't work with.
+    #[error("a {what} of {value} is not supported: it must be a positive multiple of {multiple}, at most {limit}")]
+    KvLayout {
+        /// Which dimension.
+        what: &'static str,
+        /// Its value.
+        value: usize,
+        /// What it must be a multiple of.
+        multiple: usize,
+        /// The largest supported value.
+        limit: usize,
+    },
+    /// Memory could not be allocated.
+    #[error("{bytes} bytes could not be allocated; choose a smaller model or context, or close other programs")]
+    OutOfMemory {
+        /// How many bytes were asked for.
+        bytes: usize,
+    },
 }

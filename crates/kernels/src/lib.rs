@@ -1,14 +1,19 @@
 //! Quantized block formats, packed weights and the arithmetic of a transformer, scalar and SIMD.
 
+pub mod activation;
 mod activations;
+pub mod attention;
 mod dequantize;
 mod error;
 mod format;
 pub mod kv;
 mod matmul;
 mod matrix;
+pub mod norm;
 mod pool;
 pub mod rope;
+pub mod softmax;
+mod sum;
 mod threads;
 
 pub use activations::Activations;

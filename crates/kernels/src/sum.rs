@@ -1,0 +1,41 @@
+//! The one order in which floats are summed.
+
+/// Partial sums that are kept side by side: four 128-bit vectors, or two of 256.
+const LANES: usize = 16;
+
+/// A sum under way. Element i of what is added goes to lane i mod 16, and [`Partial::total`] adds the upper half
+/// of the lanes to the lower until one is left: an order that vectors of any length up to 16 reproduce to the bit.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Partial {
+    lanes: [f32; LANES],
+}
+
+impl Partial {
+    /// Adds `term` of each element, starting with lane 0.
+    #[inline]
+    pub(crate) fn add(&mut self, x: &[f32], term: impl Fn(f32) -> f32) {
+        let (chunks, rest) = x.as_chunks::<LANES>();
+        for chunk in chunks {
+            for (lane, &x) in self.lanes.iter_mut().zip(chunk) {
+                *lane += term(x);
+            }
+        }
+        for (lane, &x) in self.lanes.iter_mut().zip(rest) {
+            *lane += term(x);
+        }
+    }
+
+    /// The sum of all lanes.
+    #[inline]
+    pub(crate) fn total(mut self) -> f32 {
+        let mut half = LANES / 2;
+        while half > 0 {
+            let (low, high) = self.lanes.split_at_mut(half);
+            for (low, high) in low.iter_mut().zip(high) {
+                *low += *high;
+            }
+            half /= 2;
+        }
+        self.lanes[0]
+    }
+}
