@@ -1,0 +1,205 @@
+//! Building a model from bytes as they arrive.
+
+use std::collections::HashMap;
+
+use gguf::Header;
+use kernels::{Format, Matrix, Packer, dequantize};
+
+use crate::plan::plan;
+use crate::tensors::{self, Found, Loaded, Shape};
+use crate::{Config, Error, Model, families};
+
+/// A tensor whose last byte has arrived.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Landed {
+    /// Its name.
+    pub tensor: String,
+    /// The transformer block that is complete with it: all its tensors have landed.
+    pub layer: Option<usize>,
+}
+
+/// Takes the bytes of a model's tensors and packs them for the kernels as they come, so that the file never needs to
+/// be in memory.
+///
+/// Tensors may come in any order and interleaved, each tensor's own bytes in order, in pieces of any length.
+#[derive(Debug)]
+pub struct Builder {
+    config: Config,
+    entries: Vec<Entry>,
+    by_name: HashMap<String, usize>,
+    /// Tensors each block still waits for.
+    layer_missing: Vec<usize>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    found: Found,
+    written: u64,
+    state: State,
+}
+
+#[derive(Debug)]
+enum State {
+    Waiting,
+    Packing(Packer),
+    Collecting(Vec<u8>),
+    Matrix(Matrix),
+    Vector(Vec<f32>),
+}
+
+impl Entry {
+    fn is_complete(&self) -> bool {
+        matches!(self.state, State::Matrix(_) | State::Vector(_))
+    }
+}
+
+impl Builder {
+    /// A builder for the model that `headers` describe: of one file, or of all parts of a split set.
+    ///
+    /// # Errors
+    /// As [`inspect`](crate::inspect).
+    pub fn new(headers: &[Header]) -> Result<Self, Error> {
+        let (config, found) = plan(headers)?;
+        let mut layer_missing = vec![0; config.layers];
+        let mut by_name = HashMap::new();
+        let mut entries = Vec::with_capacity(found.len());
+        for found in found {
+            if let Some(layer) = found.spec.layer {
+                layer_missing[layer] += 1;
+            }
+            by_name.insert(found.spec.name.clone(), entries.len());
+            entries.push(Entry {
+                found,
+                written: 0,
+                state: State::Waiting,
+            });
+        }
+        Ok(Self {
+            config,
+            entries,
+            by_name,
+            layer_missing,
+        })
+    }
+
+    /// The model's configuration.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Takes the next bytes of a tensor. Says so when they were its last; bytes of tensors that nothing is computed
+    /// from are ignored.
+    ///
+    /// # Errors
+    /// [`Error::UnknownTensor`], [`Error::TooManyBytes`]; [`Error::Kernels`] if a weight is not a finite number or
+    /// memory runs out.
+    pub fn write(&mut self, tensor: &str, bytes: &[u8]) -> Result<Option<Landed>, Error> {
+        let Some(&index) = self.by_name.get(tensor) else {
+            if tensors::is_ignored(tensor) {
+                return Ok(None);
+            }
+            return Err(Error::UnknownTensor {
+                tensor: tensor.to_owned(),
+            });
+        };
+        let entry = &mut self.entries[index];
+        let left = entry.found.size - entry.written;
+        if bytes.len() as u64 > left {
+            return Err(Error::TooManyBytes {
+                tensor: tensor.to_owned(),
+                size: entry.found.size,
+                surplus: bytes.len() - left as usize,
+            });
+        }
+        if entry.is_complete() {
+            return Ok(None);
+        }
+        entry.take(bytes)?;
+        if entry.written < entry.found.size {
+            return Ok(None);
+        }
+        let layer = entry.found.spec.layer.filter(|&layer| {
+            self.layer_missing[layer] -= 1;
+            self.layer_missing[layer] == 0
+        });
+        Ok(Some(Landed {
+            tensor: tensor.to_owned(),
+            layer,
+        }))
+    }
+
+    /// The tensors that are not complete, in the order of the model.
+    pub fn missing(&self) -> Vec<&str> {
+        self.entries
+            .iter()
+            .filter(|entry| !entry.is_complete())
+            .map(|entry| entry.found.spec.name.as_str())
+            .collect()
+    }
+
+    /// The model.
+    ///
+    /// # Errors
+    /// [`Error::Incomplete`] if bytes are missing.
+    pub fn finish(self) -> Result<Model, Error> {
+        let missing = self.missing();
+        if let Some(&first) = missing.first() {
+            return Err(Error::Incomplete {
+                count: missing.len(),
+                first: first.to_owned(),
+            });
+        }
+        let mut loaded = Loaded::default();
+        for entry in self.entries {
+            let name = entry.found.spec.name;
+            match entry.state {
+                State::Matrix(matrix) => loaded.insert_matrix(name, matrix),
+                State::Vector(vector) => loaded.insert_vector(name, vector),
+                State::Waiting | State::Packing(_) | State::Collecting(_) => {}
+            }
+        }
+        families::assemble(self.config, loaded)
+    }
+}
+
+impl Entry {
+    /// Takes bytes that are known to fit; turns into the finished tensor with the last.
+    fn take(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        let Found { spec, format, size } = &self.found;
+        if matches!(self.state, State::Waiting) {
+            self.state = match spec.shape {
+                Shape::Matrix { columns, rows } => {
+                    State::Packing(Packer::new(*format, rows, columns)?)
+                }
+                Shape::Vector { .. } => State::Collecting(Vec::with_capacity(*size as usize)),
+            };
+        }
+        self.written += bytes.len() as u64;
+        let last = self.written == *size;
+        match &mut self.state {
+            State::Packing(packer) => packer.write(bytes)?,
+            State::Collecting(collected) => collected.extend_from_slice(bytes),
+            State::Waiting | State::Matrix(_) | State::Vector(_) => {}
+        }
+        if last {
+            self.state = match std::mem::replace(&mut self.state, State::Waiting) {
+                State::Packing(packer) => State::Matrix(packer.finish()?),
+                State::Collecting(collected) => {
+                    State::Vector(floats(*format, spec.shape, &collected)?)
+                }
+                other => other,
+            };
+        }
+        Ok(())
+    }
+}
+
+fn floats(format: Format, shape: Shape, bytes: &[u8]) -> Result<Vec<f32>, Error> {
+    let len = match shape {
+        Shape::Vector { len } => len,
+        Shape::Matrix { columns, rows } => columns * rows,
+    };
+    let mut floats = vec![0.0; len];
+    dequantize(format, bytes, &mut floats)?;
+    Ok(floats)
+}

@@ -1,0 +1,197 @@
+//! Running a model: sequences in a cache, and batches of their next tokens.
+
+use std::sync::Arc;
+
+use kernels::Pool;
+use kernels::kv::{BLOCK, KvLayout, KvType};
+
+use crate::cache::{Cache, SeqId};
+use crate::scratch::Scratch;
+use crate::{Error, Model, families};
+
+/// How to set up a [`Context`].
+#[derive(Debug, Clone)]
+pub struct ContextOptions {
+    /// Tokens that the key–value cache can hold, of all sequences together; rounded up to whole pages. Memory is
+    /// taken page by page as it is needed.
+    pub capacity: usize,
+    /// How keys and values are stored.
+    pub kv: KvType,
+    /// Tokens of a page, a multiple of [`kernels::kv::BLOCK`]: the unit of sharing between sequences.
+    pub page: usize,
+}
+
+impl Default for ContextOptions {
+    /// 2048 tokens as 16-bit floats in pages of 32.
+    fn default() -> Self {
+        Self {
+            capacity: 2048,
+            kv: KvType::F16,
+            page: BLOCK,
+        }
+    }
+}
+
+/// The next tokens of one sequence.
+#[derive(Debug, Clone, Copy)]
+pub struct Input<'a> {
+    /// The sequence they are appended to.
+    pub seq: SeqId,
+    /// At least one token id.
+    pub tokens: &'a [u32],
+    /// After which of them the logits are wanted.
+    pub logits: Want,
+}
+
+/// After which tokens of an [`Input`] logits are computed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Want {
+    /// None: the rest of the prompt follows in another batch.
+    None,
+    /// The last one.
+    Last,
+    /// Each.
+    All,
+}
+
+/// Logits of one batch, in the order of its inputs and of their tokens.
+#[derive(Debug, Clone, Copy)]
+pub struct Logits<'a> {
+    values: &'a [f32],
+    vocab_size: usize,
+}
+
+impl<'a> Logits<'a> {
+    /// How many rows were wanted.
+    pub fn rows(&self) -> usize {
+        self.values.len() / self.vocab_size
+    }
+
+    /// Row `index`, `[vocab_size]`, unnormalized.
+    ///
+    /// # Panics
+    /// If there are not so many rows.
+    pub fn row(&self, index: usize) -> &'a [f32] {
+        &self.values[index * self.vocab_size..][..self.vocab_size]
+    }
+}
+
+/// A model at work: its key–value cache and its scratch memory.
+pub struct Context {
+    model: Arc<Model>,
+    pool: Box<dyn Pool>,
+    cache: Cache,
+    scratch: Scratch,
+}
+
+impl std::fmt::Debug for Context {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Context")
+            .field("architecture", &self.model.config.architecture)
+            .field("kv_bytes", &self.kv_bytes())
+            .field("scratch_bytes", &self.scratch_bytes())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Context {
+    /// A context without sequences.
+    ///
+    /// # Errors
+    /// [`Error::Kernels`] if the model's heads or the page size are not supported.
+    pub fn new(
+        model: Arc<Model>,
+        options: ContextOptions,
+        pool: Box<dyn Pool>,
+    ) -> Result<Self, Error> {
+        let config = &model.config;
+        let layout = KvLayout::new(
+            options.kv,
+            config.layers,
+            config.kv_heads,
+            config.key_length,
+            config.value_length,
+            options.page,
+        )?;
+        Ok(Self {
+            cache: Cache::new(layout, options.capacity),
+            scratch: Scratch::default(),
+            model,
+            pool,
+        })
+    }
+
+    /// The model.
+    pub fn model(&self) -> &Arc<Model> {
+        &self.model
+    }
+
+    /// A new sequence without tokens.
+    pub fn create(&mut self) -> SeqId {
+        self.cache.create()
+    }
+
+    /// Forgets a sequence; pages that no other sequence shares become free. An id already released is ignored.
+    pub fn release(&mut self, seq: SeqId) {
+        self.cache.release(seq);
+    }
+
+    /// A new sequence that begins with the first `len` tokens of `seq`. Its pages are shared, not copied, until one of
+    /// the two writes into a page that both have.
+    ///
+    /// # Errors
+    /// [`Error::UnknownSequence`], [`Error::BeyondEnd`].
+    pub fn fork(&mut self, seq: SeqId, len: usize) -> Result<SeqId, Error> {
+        self.cache.fork(seq, len)
+    }
+
+    /// Forgets all tokens of `seq` but the first `len`.
+    ///
+    /// # Errors
+    /// [`Error::UnknownSequence`], [`Error::BeyondEnd`].
+    pub fn truncate(&mut self, seq: SeqId, len: usize) -> Result<(), Error> {
+        self.cache.truncate(seq, len)
+    }
+
+    /// Tokens of `seq` that are in the cache.
+    ///
+    /// # Errors
+    /// [`Error::UnknownSequence`].
+    pub fn len(&self, seq: SeqId) -> Result<usize, Error> {
+        self.cache.len(seq)
+    }
+
+    /// Tokens for which there are still free pages.
+    pub fn free_tokens(&self) -> usize {
+        self.cache.free_pages() * self.cache.layout().page_tokens()
+    }
+
+    /// Bytes that the key–value cache takes now.
+    pub fn kv_bytes(&self) -> usize {
+        self.cache.bytes()
+    }
+
+    /// Bytes that intermediate results take; they grow with the largest batch and are used again.
+    pub fn scratch_bytes(&self) -> usize {
+        self.scratch.bytes()
+    }
+
+    /// Runs the model over the next tokens of some sequences, appends them to the cache, and returns the logits that
+    /// were asked for. On an error nothing has changed.
+    ///
+    /// # Errors
+    /// [`Error::EmptyInput`], [`Error::UnknownSequence`], [`Error::RepeatedSequence`], [`Error::TokenOutOfRange`];
+    /// [`Error::CacheFull`] or [`Error::Kernels`] (out of memory) if there is no room for the tokens.
+    pub fn forward(&mut self, inputs: &[Input]) -> Result<Logits<'_>, Error> {
+        let vocab_size = self.model.config.vocab_size;
+        self.scratch
+            .batch
+            .plan(inputs, vocab_size, &mut self.cache)?;
+        families::forward(&self.model, &*self.pool, &mut self.cache, &mut self.scratch);
+        self.cache.advance(&self.scratch.batch.appends);
+        Ok(Logits {
+            values: &self.scratch.logits,
+            vocab_size,
+        })
+    }
+}

@@ -1,0 +1,153 @@
+//! Memory of a forward pass that is kept between calls: what to compute, and room for what is computed.
+
+use kernels::Activations;
+use kernels::attention::Span;
+use kernels::rope::RopeAngles;
+
+use crate::cache::Cache;
+use crate::{Error, Input, SeqId, Want};
+
+/// A checked batch, flattened: rows are the tokens of all inputs in order.
+#[derive(Debug, Default)]
+pub(crate) struct Batch {
+    /// Tokens to add to each sequence.
+    pub(crate) appends: Vec<(SeqId, usize)>,
+    /// `[rows]`
+    pub(crate) tokens: Vec<u32>,
+    /// `[rows]`: each token's place in its sequence.
+    pub(crate) positions: Vec<u32>,
+    /// The page tables of all inputs, one after the other.
+    pub(crate) tables: Vec<u32>,
+    /// One for each input.
+    pub(crate) spans: Vec<Span>,
+    /// The rows whose logits are wanted, ascending.
+    pub(crate) wanted: Vec<usize>,
+}
+
+impl Batch {
+    /// Checks `inputs`, makes room in the cache for their tokens and notes what is to be computed. On an error the
+    /// cache is as it was.
+    pub(crate) fn plan(
+        &mut self,
+        inputs: &[Input],
+        vocab_size: usize,
+        cache: &mut Cache,
+    ) -> Result<(), Error> {
+        self.appends.clear();
+        self.tokens.clear();
+        self.positions.clear();
+        self.tables.clear();
+        self.spans.clear();
+        self.wanted.clear();
+        for input in inputs {
+            self.add(input, vocab_size, cache)?;
+        }
+        if inputs.is_empty() {
+            return Err(Error::EmptyInput);
+        }
+        cache.reserve(&self.appends)?;
+        for (span, &(seq, _)) in self.spans.iter_mut().zip(&self.appends) {
+            let table = cache.table(seq)?;
+            span.table = self.tables.len();
+            self.tables.extend_from_slice(table);
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, input: &Input, vocab_size: usize, cache: &Cache) -> Result<(), Error> {
+        let start = cache.len(input.seq)?;
+        if self.appends.iter().any(|&(seq, _)| seq == input.seq) {
+            return Err(Error::RepeatedSequence {
+                index: input.seq.index(),
+            });
+        }
+        if input.tokens.is_empty() {
+            return Err(Error::EmptyInput);
+        }
+        if let Some(&token) = input
+            .tokens
+            .iter()
+            .find(|&&token| token as usize >= vocab_size)
+        {
+            return Err(Error::TokenOutOfRange { token, vocab_size });
+        }
+        let first_row = self.tokens.len();
+        self.appends.push((input.seq, input.tokens.len()));
+        self.tokens.extend_from_slice(input.tokens);
+        self.positions
+            .extend((start..start + input.tokens.len()).map(|position| position as u32));
+        self.spans.push(Span {
+            table: 0,
+            start,
+            rows: input.tokens.len(),
+        });
+        let rows = first_row..self.tokens.len();
+        match input.logits {
+            Want::None => {}
+            Want::Last => self.wanted.push(rows.end - 1),
+            Want::All => self.wanted.extend(rows),
+        }
+        Ok(())
+    }
+
+    fn bytes(&self) -> usize {
+        self.appends.capacity() * size_of::<(SeqId, usize)>()
+            + (self.tokens.capacity() + self.positions.capacity() + self.tables.capacity())
+                * size_of::<u32>()
+            + self.spans.capacity() * size_of::<Span>()
+            + self.wanted.capacity() * size_of::<usize>()
+    }
+}
+
+/// Room for intermediate results; each is as large as the largest batch so far needed.
+#[derive(Debug, Default)]
+pub(crate) struct Scratch {
+    pub(crate) batch: Batch,
+    pub(crate) angles: RopeAngles,
+    /// The residual stream, `[rows, embedding_length]`.
+    pub(crate) residual: Vec<f32>,
+    /// Normalized residual stream, `[rows, embedding_length]`.
+    pub(crate) normed: Activations,
+    /// `[rows, heads · key_length]`
+    pub(crate) queries: Vec<f32>,
+    /// `[rows, kv_heads · key_length]`
+    pub(crate) keys: Vec<f32>,
+    /// `[rows, kv_heads · value_length]`
+    pub(crate) values: Vec<f32>,
+    /// `[rows, heads · value_length]`
+    pub(crate) attended: Activations,
+    /// `[rows, feed_forward_length]`
+    pub(crate) gate: Vec<f32>,
+    /// `[rows, feed_forward_length]`
+    pub(crate) up: Vec<f32>,
+    /// `[rows, feed_forward_length]`
+    pub(crate) gated: Activations,
+    /// What a block adds to the residual stream, `[rows, embedding_length]`.
+    pub(crate) delta: Vec<f32>,
+    /// `[wanted rows, vocab_size]`
+    pub(crate) logits: Vec<f32>,
+}
+
+impl Scratch {
+    pub(crate) fn bytes(&self) -> usize {
+        let floats = [
+            &self.residual,
+            &self.queries,
+            &self.keys,
+            &self.values,
+            &self.gate,
+            &self.up,
+            &self.delta,
+            &self.logits,
+        ]
+        .into_iter()
+        .map(Vec::capacity)
+        .sum::<usize>();
+        floats * size_of::<f32>()
+            + self.normed.bytes()
+            + self.attended.bytes()
+            + self.gated.bytes()
+            + self.angles.bytes()
+            + self.batch.bytes()
+    }
+}

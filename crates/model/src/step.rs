@@ -1,0 +1,254 @@
+//! The parts that transformer blocks are made of, applied to all rows of a batch.
+//!
+//! A family's file spells out its block with these; each part reads and writes the buffers of [`Scratch`].
+
+use kernels::rope::Rope;
+use kernels::{Matrix, Pool, activation, attention, matmul, norm};
+
+use crate::Config;
+use crate::cache::Cache;
+use crate::scratch::Scratch;
+use crate::weights::{Attention, FeedForward, Linear, Model};
+
+/// One forward pass under way.
+pub(crate) struct Step<'a> {
+    config: &'a Config,
+    pool: &'a dyn Pool,
+    rope: &'a Rope,
+    cache: &'a mut Cache,
+    scratch: &'a mut Scratch,
+    /// Rows that are still computed: all of the batch, and in the last layer those whose logits are wanted.
+    rows: usize,
+}
+
+impl<'a> Step<'a> {
+    /// Begins a pass over the batch planned in `scratch`: looks up the embeddings of its tokens and the angles of their
+    /// positions.
+    pub(crate) fn new(
+        model: &'a Model,
+        pool: &'a dyn Pool,
+        cache: &'a mut Cache,
+        scratch: &'a mut Scratch,
+    ) -> Self {
+        let width = model.config.embedding_length;
+        let rows = scratch.batch.tokens.len();
+        scratch.residual.resize(rows * width, 0.0);
+        for (&token, out) in scratch
+            .batch
+            .tokens
+            .iter()
+            .zip(scratch.residual.chunks_exact_mut(width))
+        {
+            model.embedding.dequantize_row(token as usize, out);
+        }
+        model
+            .rope
+            .angles(&scratch.batch.positions, &mut scratch.angles);
+        Self {
+            config: &model.config,
+            pool,
+            rope: &model.rope,
+            cache,
+            scratch,
+            rows,
+        }
+    }
+
+    /// `normed = RMSNorm(residual) · weight`
+    pub(crate) fn norm(&mut self, weight: &[f32]) {
+        let out = self
+            .scratch
+            .normed
+            .reset(self.rows, self.config.embedding_length);
+        norm::rms_norm(
+            &self.scratch.residual,
+            weight,
+            self.config.norm_epsilon,
+            out,
+        );
+    }
+
+    /// `queries, keys, values = W · normed + b`
+    pub(crate) fn project_queries_keys_values(&mut self, weights: &Attention) {
+        let scratch = &mut *self.scratch;
+        for (linear, out) in [
+            (&weights.query, &mut scratch.queries),
+            (&weights.key, &mut scratch.keys),
+            (&weights.value, &mut scratch.values),
+        ] {
+            out.resize(self.rows * linear.weight.rows(), 0.0);
+            project(self.pool, linear, &mut scratch.normed, out);
+        }
+    }
+
+    /// RMS norm of each head of the queries and keys.
+    pub(crate) fn norm_heads(&mut self, weights: &Attention) {
+        let epsilon = self.config.norm_epsilon;
+        norm::rms_norm_in_place(&mut self.scratch.queries, &weights.query_norm, epsilon);
+        norm::rms_norm_in_place(&mut self.scratch.keys, &weights.key_norm, epsilon);
+    }
+
+    /// Rotates queries and keys by their positions.
+    pub(crate) fn rotate(&mut self) {
+        let length = self.config.key_length;
+        self.rope
+            .apply(&self.scratch.angles, length, &mut self.scratch.queries);
+        self.rope
+            .apply(&self.scratch.angles, length, &mut self.scratch.keys);
+    }
+
+    /// Stores keys and values in the cache, and `attended = softmax(queries · keysᵀ / √key_length) · values` over all
+    /// earlier tokens of each sequence and the token itself.
+    ///
+    /// In the last layer, rows whose logits are not wanted are dropped after it: nothing reads them any more.
+    pub(crate) fn attend(&mut self, layer: usize) {
+        self.store(layer);
+        let config = self.config;
+        let scale = 1.0 / (config.key_length as f32).sqrt();
+        let width = config.heads * config.value_length;
+        let scratch = &mut *self.scratch;
+        let out = scratch.attended.reset(self.rows, width);
+        attention::attention(
+            self.pool,
+            &attention::Cached {
+                layout: self.cache.layout(),
+                pages: self.cache.pages(),
+                tables: &scratch.batch.tables,
+            },
+            layer,
+            &scratch.batch.spans,
+            &attention::Queries {
+                heads: config.heads,
+                scale,
+                values: &scratch.queries,
+            },
+            out,
+        );
+        if layer + 1 == config.layers && scratch.batch.wanted.len() < self.rows {
+            self.keep_wanted();
+        }
+    }
+
+    /// `residual += W · attended + b`
+    pub(crate) fn add_attention_output(&mut self, output: &Linear) {
+        let scratch = &mut *self.scratch;
+        scratch
+            .delta
+            .resize(self.rows * self.config.embedding_length, 0.0);
+        project(self.pool, output, &mut scratch.attended, &mut scratch.delta);
+        add(&mut scratch.residual, &scratch.delta);
+    }
+
+    /// `residual += down · (SiLU(gate · normed) ⊙ (up · normed))` (SwiGLU: Shazeer, arXiv:2002.05202)
+    pub(crate) fn add_swiglu(&mut self, weights: &FeedForward) {
+        let scratch = &mut *self.scratch;
+        let width = self.config.feed_forward_length;
+        scratch.gate.resize(self.rows * width, 0.0);
+        scratch.up.resize(self.rows * width, 0.0);
+        project(
+            self.pool,
+            &weights.gate,
+            &mut scratch.normed,
+            &mut scratch.gate,
+        );
+        project(self.pool, &weights.up, &mut scratch.normed, &mut scratch.up);
+        let gated = scratch.gated.reset(self.rows, width);
+        activation::silu_mul(&scratch.gate, &scratch.up, gated);
+        scratch
+            .delta
+            .resize(self.rows * self.config.embedding_length, 0.0);
+        project(
+            self.pool,
+            &weights.down,
+            &mut scratch.gated,
+            &mut scratch.delta,
+        );
+        add(&mut scratch.residual, &scratch.delta);
+    }
+
+    /// `logits = W · RMSNorm(residual) + b` for the rows that are wanted.
+    pub(crate) fn project_logits(&mut self, norm: &[f32], weight: &Matrix, bias: &[f32]) {
+        self.scratch
+            .logits
+            .resize(self.rows * self.config.vocab_size, 0.0);
+        if self.rows == 0 {
+            return;
+        }
+        self.norm(norm);
+        let scratch = &mut *self.scratch;
+        matmul(self.pool, weight, &mut scratch.normed, &mut scratch.logits);
+        add_bias(&mut scratch.logits, bias);
+    }
+
+    fn store(&mut self, layer: usize) {
+        let page_tokens = self.cache.layout().page_tokens();
+        let (key_width, value_width) = (
+            self.config.kv_heads * self.config.key_length,
+            self.config.kv_heads * self.config.value_length,
+        );
+        let batch = &self.scratch.batch;
+        let mut row = 0;
+        for span in &batch.spans {
+            for position in span.start..span.start + span.rows {
+                self.cache.store(
+                    batch.tables[span.table + position / page_tokens],
+                    position % page_tokens,
+                    layer,
+                    &self.scratch.keys[row * key_width..][..key_width],
+                    &self.scratch.values[row * value_width..][..value_width],
+                );
+                row += 1;
+            }
+        }
+    }
+
+    fn keep_wanted(&mut self) {
+        let scratch = &mut *self.scratch;
+        let wanted = &scratch.batch.wanted;
+        self.rows = wanted.len();
+        let width = self.config.embedding_length;
+        for (to, &from) in wanted.iter().enumerate() {
+            scratch
+                .residual
+                .copy_within(from * width..(from + 1) * width, to * width);
+        }
+        scratch.residual.truncate(self.rows * width);
+        scratch.delta.clear();
+        for &row in wanted {
+            let width = scratch.attended.cols();
+            scratch
+                .delta
+                .extend_from_slice(&scratch.attended.values()[row * width..][..width]);
+        }
+        let width = scratch.attended.cols();
+        scratch
+            .attended
+            .reset(self.rows, width)
+            .copy_from_slice(&scratch.delta);
+    }
+}
+
+/// `out = W · x + b`
+fn project(pool: &dyn Pool, linear: &Linear, x: &mut kernels::Activations, out: &mut [f32]) {
+    if out.is_empty() {
+        return;
+    }
+    matmul(pool, &linear.weight, x, out);
+    add_bias(out, &linear.bias);
+}
+
+/// Adds `bias` to every row; an empty one stands for none.
+fn add_bias(rows: &mut [f32], bias: &[f32]) {
+    if bias.is_empty() {
+        return;
+    }
+    for row in rows.chunks_exact_mut(bias.len()) {
+        add(row, bias);
+    }
+}
+
+fn add(to: &mut [f32], from: &[f32]) {
+    for (to, from) in to.iter_mut().zip(from) {
+        *to += from;
+    }
+}

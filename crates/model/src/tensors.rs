@@ -1,0 +1,280 @@
+//! The tensors of a model: which there must be and may be, and those that have been loaded.
+
+use std::collections::HashMap;
+
+use gguf::{Header, TensorInfo, TensorType};
+use kernels::{Format, Matrix};
+
+use crate::{Config, Error, families};
+
+/// What a tensor is used as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Shape {
+    /// Packed for products: `columns` inputs, `rows` outputs.
+    Matrix { columns: usize, rows: usize },
+    /// Kept as floats.
+    Vector { len: usize },
+}
+
+impl Shape {
+    /// In ggml's order, columns first.
+    fn dimensions(self) -> Vec<u64> {
+        match self {
+            Self::Matrix { columns, rows } => vec![columns as u64, rows as u64],
+            Self::Vector { len } => vec![len as u64],
+        }
+    }
+}
+
+/// A tensor that a model has or may have.
+#[derive(Debug, Clone)]
+pub(crate) struct Spec {
+    pub(crate) name: String,
+    pub(crate) shape: Shape,
+    pub(crate) required: bool,
+    /// The transformer block it belongs to.
+    pub(crate) layer: Option<usize>,
+}
+
+/// Collects the specs of a model.
+#[derive(Debug, Default)]
+pub(crate) struct Specs {
+    list: Vec<Spec>,
+}
+
+impl Specs {
+    pub(crate) fn matrix(&mut self, name: &str, columns: usize, rows: usize) {
+        self.push(name.to_owned(), Shape::Matrix { columns, rows }, true, None);
+    }
+
+    pub(crate) fn vector(&mut self, name: &str, len: usize) {
+        self.push(name.to_owned(), Shape::Vector { len }, true, None);
+    }
+
+    pub(crate) fn optional_vector(&mut self, name: &str, len: usize) {
+        self.push(name.to_owned(), Shape::Vector { len }, false, None);
+    }
+
+    /// Those of transformer block `index`, whose names are given without their `blk.N.`.
+    pub(crate) fn layer(&mut self, index: usize) -> LayerSpecs<'_> {
+        LayerSpecs { specs: self, index }
+    }
+
+    pub(crate) fn into_vec(self) -> Vec<Spec> {
+        self.list
+    }
+
+    fn push(&mut self, name: String, shape: Shape, required: bool, layer: Option<usize>) {
+        self.list.push(Spec {
+            name,
+            shape,
+            required,
+            layer,
+        });
+    }
+}
+
+/// Collects the specs of one transformer block.
+#[derive(Debug)]
+pub(crate) struct LayerSpecs<'a> {
+    specs: &'a mut Specs,
+    index: usize,
+}
+
+impl LayerSpecs<'_> {
+    /// Grouped-query attention with a norm before it, without biases.
+    pub(crate) fn attention(&mut self, config: &Config) {
+        let width = config.embedding_length;
+        self.vector("attn_norm.weight", width);
+        self.matrix("attn_q.weight", width, config.heads * config.key_length);
+        self.matrix("attn_k.weight", width, config.kv_heads * config.key_length);
+        self.matrix(
+            "attn_v.weight",
+            width,
+            config.kv_heads * config.value_length,
+        );
+        self.matrix(
+            "attn_output.weight",
+            config.heads * config.value_length,
+            width,
+        );
+    }
+
+    /// A gated feed-forward network with a norm before it, without biases.
+    pub(crate) fn gated_feed_forward(&mut self, config: &Config) {
+        let (width, inner) = (config.embedding_length, config.feed_forward_length);
+        self.vector("ffn_norm.weight", width);
+        self.matrix("ffn_gate.weight", width, inner);
+        self.matrix("ffn_up.weight", width, inner);
+        self.matrix("ffn_down.weight", inner, width);
+    }
+
+    pub(crate) fn vector(&mut self, part: &str, len: usize) {
+        self.push(part, Shape::Vector { len }, true);
+    }
+
+    pub(crate) fn optional_vector(&mut self, part: &str, len: usize) {
+        self.push(part, Shape::Vector { len }, false);
+    }
+
+    fn matrix(&mut self, part: &str, columns: usize, rows: usize) {
+        self.push(part, Shape::Matrix { columns, rows }, true);
+    }
+
+    fn push(&mut self, part: &str, shape: Shape, required: bool) {
+        self.specs.push(
+            format!("blk.{}.{part}", self.index),
+            shape,
+            required,
+            Some(self.index),
+        );
+    }
+}
+
+/// A tensor of the files, found to be what the model needs.
+#[derive(Debug, Clone)]
+pub(crate) struct Found {
+    pub(crate) spec: Spec,
+    pub(crate) format: Format,
+    /// Bytes in the file.
+    pub(crate) size: u64,
+}
+
+impl Found {
+    /// Weights in the tensor.
+    pub(crate) fn elements(&self) -> u64 {
+        self.spec.shape.dimensions().iter().product()
+    }
+
+    /// Bytes it takes when loaded.
+    pub(crate) fn packed_bytes(&self) -> u64 {
+        match self.spec.shape {
+            Shape::Matrix { .. } => self.size,
+            Shape::Vector { len } => (len * size_of::<f32>()) as u64,
+        }
+    }
+}
+
+/// Tensors that some converters write and that nothing is computed from: rotary tables that the metadata replace.
+const IGNORED_SUFFIXES: [&str; 2] = [".attn_rot_embd.weight", ".rotary_emb.inv_freq"];
+
+/// Whether a tensor's bytes are of no use.
+pub(crate) fn is_ignored(name: &str) -> bool {
+    IGNORED_SUFFIXES.iter().any(|suffix| name.ends_with(suffix))
+}
+
+/// Matches the tensors of `headers` with those that `config` asks for.
+///
+/// # Errors
+/// [`Error::DuplicateTensor`], [`Error::MissingTensor`], [`Error::UnexpectedTensor`], [`Error::Shape`],
+/// [`Error::UnsupportedTensorType`].
+pub(crate) fn find(headers: &[Header], config: &Config) -> Result<Vec<Found>, Error> {
+    let mut files: HashMap<&str, &TensorInfo> = HashMap::new();
+    for info in headers.iter().flat_map(|header| &header.tensors) {
+        if files.insert(&info.name, info).is_some() {
+            return Err(Error::DuplicateTensor {
+                tensor: info.name.clone(),
+            });
+        }
+    }
+    let mut found = Vec::new();
+    for spec in families::tensors(config) {
+        match files.remove(spec.name.as_str()) {
+            Some(info) => found.push(check(spec, info)?),
+            None if spec.required => return Err(Error::MissingTensor { tensor: spec.name }),
+            None => {}
+        }
+    }
+    let unexpected = files.into_keys().filter(|name| !is_ignored(name)).min();
+    if let Some(name) = unexpected {
+        return Err(Error::UnexpectedTensor {
+            tensor: name.to_owned(),
+            architecture: config.architecture.name(),
+        });
+    }
+    Ok(found)
+}
+
+fn check(spec: Spec, info: &TensorInfo) -> Result<Found, Error> {
+    let expected = spec.shape.dimensions();
+    let significant = info
+        .shape
+        .iter()
+        .rposition(|&length| length != 1)
+        .map_or(1, |last| last + 1);
+    let significant =
+        &info.shape[..significant.clamp(expected.len().min(info.shape.len()), info.shape.len())];
+    if significant != expected {
+        return Err(Error::Shape {
+            tensor: spec.name,
+            found: info.shape.clone(),
+            expected,
+        });
+    }
+    let formats: &[Format] = match spec.shape {
+        Shape::Matrix { .. } => &Format::ALL,
+        Shape::Vector { .. } => &VECTOR_FORMATS,
+    };
+    match formats
+        .iter()
+        .find(|format| format.name() == info.kind.name())
+    {
+        Some(&format) => Ok(Found {
+            spec,
+            format,
+            size: info.size,
+        }),
+        None => Err(unsupported(spec.name, info.kind, formats)),
+    }
+}
+
+/// Formats in which norms and biases come.
+const VECTOR_FORMATS: [Format; 3] = [Format::F32, Format::F16, Format::BF16];
+
+fn unsupported(tensor: String, kind: TensorType, formats: &[Format]) -> Error {
+    let names: Vec<_> = formats.iter().map(|format| format.name()).collect();
+    Error::UnsupportedTensorType {
+        tensor,
+        kind,
+        supported: names.join(", "),
+    }
+}
+
+/// Tensors that have been read, by name.
+#[derive(Debug, Default)]
+pub(crate) struct Loaded {
+    matrices: HashMap<String, Matrix>,
+    vectors: HashMap<String, Vec<f32>>,
+    bytes: usize,
+}
+
+impl Loaded {
+    pub(crate) fn insert_matrix(&mut self, name: String, matrix: Matrix) {
+        self.bytes += matrix.packed_bytes();
+        self.matrices.insert(name, matrix);
+    }
+
+    pub(crate) fn insert_vector(&mut self, name: String, vector: Vec<f32>) {
+        self.bytes += size_of_val(vector.as_slice());
+        self.vectors.insert(name, vector);
+    }
+
+    /// Takes a matrix out.
+    pub(crate) fn matrix(&mut self, name: &str) -> Result<Matrix, Error> {
+        self.matrices
+            .remove(name)
+            .ok_or_else(|| Error::MissingTensor {
+                tensor: name.to_owned(),
+            })
+    }
+
+    /// Takes a vector out; one that the files do not have is empty.
+    pub(crate) fn vector(&mut self, name: &str) -> Vec<f32> {
+        self.vectors.remove(name).unwrap_or_default()
+    }
+
+    /// Bytes of everything that was inserted.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+}

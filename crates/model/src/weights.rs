@@ -1,0 +1,82 @@
+//! A model's weights, packed.
+
+use kernels::Matrix;
+use kernels::rope::Rope;
+
+use crate::Config;
+
+/// A model whose weights are all there. Immutable; shared between contexts.
+#[derive(Debug)]
+pub struct Model {
+    pub(crate) config: Config,
+    pub(crate) rope: Rope,
+    /// `[vocab_size, embedding_length]`
+    pub(crate) embedding: Matrix,
+    pub(crate) layers: Vec<Layer>,
+    /// `[embedding_length]`
+    pub(crate) output_norm: Vec<f32>,
+    /// `[vocab_size, embedding_length]`; `None` where the embedding serves as the output projection.
+    pub(crate) output: Option<Matrix>,
+    /// `[vocab_size]` or empty.
+    pub(crate) output_bias: Vec<f32>,
+    pub(crate) weight_bytes: usize,
+}
+
+impl Model {
+    /// Dimensions and constants.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Bytes that the packed weights take.
+    pub fn weight_bytes(&self) -> usize {
+        self.weight_bytes
+    }
+}
+
+/// One transformer block.
+#[derive(Debug)]
+pub(crate) struct Layer {
+    pub(crate) attention: Attention,
+    pub(crate) feed_forward: FeedForward,
+}
+
+/// Grouped-query attention.
+#[derive(Debug)]
+pub(crate) struct Attention {
+    /// `[embedding_length]`, applied before.
+    pub(crate) norm: Vec<f32>,
+    /// `[heads · key_length, embedding_length]`
+    pub(crate) query: Linear,
+    /// `[kv_heads · key_length, embedding_length]`
+    pub(crate) key: Linear,
+    /// `[kv_heads · value_length, embedding_length]`
+    pub(crate) value: Linear,
+    /// `[key_length]` for each head, or empty.
+    pub(crate) query_norm: Vec<f32>,
+    /// `[key_length]` for each head, or empty.
+    pub(crate) key_norm: Vec<f32>,
+    /// `[embedding_length, heads · value_length]`
+    pub(crate) output: Linear,
+}
+
+/// Gated feed-forward network.
+#[derive(Debug)]
+pub(crate) struct FeedForward {
+    /// `[embedding_length]`, applied before.
+    pub(crate) norm: Vec<f32>,
+    /// `[feed_forward_length, embedding_length]`
+    pub(crate) gate: Linear,
+    /// `[feed_forward_length, embedding_length]`
+    pub(crate) up: Linear,
+    /// `[embedding_length, feed_forward_length]`
+    pub(crate) down: Linear,
+}
+
+/// A matrix and a bias.
+#[derive(Debug)]
+pub(crate) struct Linear {
+    pub(crate) weight: Matrix,
+    /// As long as the matrix has rows, or empty.
+    pub(crate) bias: Vec<f32>,
+}
