@@ -1,0 +1,154 @@
+//! Logits of tiny models agree with llama.cpp's, and with a forward pass in 64-bit arithmetic
+//! (tests/fixtures/models).
+
+use std::{fs, path::PathBuf, sync::Arc};
+
+use gguf::{Header, TensorType};
+use kernels::{Serial, kv::KvType};
+use model::{Builder, Context, ContextOptions, Input, Model, Want};
+use serde_json::Value;
+use testkit::{argmax, check_table, normalized_rms_error};
+
+/// Largest error against exact arithmetic where weights and activations are floating-point numbers.
+const FLOAT_TOLERANCE: f64 = 1e-4;
+/// As [`FLOAT_TOLERANCE`], where activations are rounded to 8 bits: this, or a multiple of llama.cpp's own error.
+const QUANTIZED_TOLERANCE: f64 = 2e-2;
+/// How much worse than llama.cpp a quantized model may be.
+const OWN_ERROR_FACTOR: f64 = 2.0;
+/// Leads over the second-best logit, in llama.cpp's own errors, from which the best one must be the same.
+const DECISIVE_LEAD: f64 = 4.0;
+/// Tokens evaluated at once: divides neither prompt length.
+const CHUNK: usize = 96;
+/// Bytes handed to the builder at once: divides no tensor of the models.
+const PIECE: usize = 1000;
+
+fn fixtures() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/models")
+}
+
+fn golden() -> Value {
+    let text = fs::read_to_string(fixtures().join("tiny.json")).expect("tiny.json is committed");
+    serde_json::from_str(&text).expect("tiny.json is JSON")
+}
+
+fn floats(list: &Value) -> Vec<f32> {
+    let numbers = list.as_array().expect("a list").iter();
+    numbers
+        .map(|number| number.as_f64().expect("a number") as f32)
+        .collect()
+}
+
+fn ids(list: &Value) -> Vec<u32> {
+    let numbers = list.as_array().expect("a list").iter();
+    numbers
+        .map(|id| id.as_u64().expect("an id") as u32)
+        .collect()
+}
+
+/// The model, and whether any of its matrices is quantized.
+fn load(name: &str) -> (Model, bool) {
+    let file = fs::read(fixtures().join("tiny").join(format!("{name}.gguf"))).expect("committed");
+    let header = Header::parse(&file).expect("valid");
+    let float = [TensorType::F32, TensorType::F16, TensorType::BF16];
+    let quantized = header
+        .tensors
+        .iter()
+        .any(|tensor| !float.contains(&tensor.kind));
+    let mut builder = Builder::new(std::slice::from_ref(&header)).expect("a supported model");
+    for tensor in &header.tensors {
+        for piece in file[tensor.offset as usize..tensor.end() as usize].chunks(PIECE) {
+            builder
+                .write(&tensor.name, piece)
+                .expect("as large as the directory says");
+        }
+    }
+    (builder.finish().expect("complete"), quantized)
+}
+
+/// Logits after the last of `tokens`.
+fn last_logits(model: Model, tokens: &[u32]) -> Vec<f32> {
+    let options = ContextOptions {
+        capacity: 1024,
+        kv: KvType::F32,
+        page: 64,
+    };
+    let mut context = Context::new(Arc::new(model), options, Box::new(Serial)).expect("a context");
+    let seq = context.create();
+    let mut logits = Vec::new();
+    for chunk in tokens.chunks(CHUNK) {
+        let input = Input {
+            seq,
+            tokens: chunk,
+            logits: Want::Last,
+        };
+        logits = context
+            .forward(&[input])
+            .expect("room for all")
+            .row(0)
+            .to_vec();
+    }
+    logits
+}
+
+/// Distance between the two largest values.
+fn lead(values: &[f32]) -> f32 {
+    let best = argmax(values);
+    let others = values.iter().enumerate().filter(|&(i, _)| i != best);
+    others.fold(f32::INFINITY, |lead, (_, value)| {
+        lead.min(values[best] - value)
+    })
+}
+
+fn rms(values: &[f32]) -> f64 {
+    let squares: f64 = values.iter().map(|&value| f64::from(value).powi(2)).sum();
+    (squares / values.len() as f64).sqrt()
+}
+
+/// Compares every model's logits after the input called `input`.
+fn compare(input: &str) {
+    let golden = golden();
+    let tokens = ids(&golden["inputs"][input]);
+    let models = golden["models"].as_array().expect("a list");
+    let cases = models
+        .iter()
+        .map(|model| (model["name"].as_str().expect("a name"), model));
+    check_table(cases, |entry| {
+        let (model, quantized) = load(entry["name"].as_str().expect("a name"));
+        let actual = last_logits(model, &tokens);
+        let (exact, llama_cpp) = (
+            floats(&entry[input]["exact"]),
+            floats(&entry[input]["llama_cpp"]),
+        );
+        let own = normalized_rms_error(&llama_cpp, &exact);
+        let tolerance = match quantized {
+            true => QUANTIZED_TOLERANCE.max(OWN_ERROR_FACTOR * own),
+            false => FLOAT_TOLERANCE,
+        };
+        let error = normalized_rms_error(&actual, &exact);
+        if error > tolerance {
+            let theirs = normalized_rms_error(&actual, &llama_cpp);
+            return Err(format!(
+                "error {error:.1e} exceeds {tolerance:.1e} (llama.cpp's is {own:.1e}; against llama.cpp {theirs:.1e})"
+            ));
+        }
+        let decisive = f64::from(lead(&exact)) > DECISIVE_LEAD * own.max(error) * rms(&exact);
+        if decisive && argmax(&actual) != argmax(&exact) {
+            return Err(format!(
+                "the best id is {}, not {}",
+                argmax(&actual),
+                argmax(&exact)
+            ));
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn logits_after_16_tokens() {
+    compare("short");
+}
+
+#[test]
+fn logits_after_700_tokens() {
+    compare("long");
+}
