@@ -1,2 +1,60 @@
-//! Placeholder while the workspace is laid out.
-fn main() {}
+//! Minnow at a terminal: the engine that runs in the browser, natively.
+//!
+//! Every command reads the model through the same builder as the browser does, tensor by tensor, from a memory-mapped
+//! file. With `--json` a command writes one JSON value to standard output and nothing else; progress and errors go to
+//! standard error, and an error ends the program with status 1.
+
+mod args;
+mod clock;
+mod commands;
+mod files;
+mod generate;
+mod load;
+mod output;
+mod threads;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use commands::{bench, chat, inspect, logits, perplexity, run, template, tokenize};
+
+/// Runs GGUF language models: the engine of minnow-llm, natively.
+#[derive(Debug, Parser)]
+#[command(name = "minnow", version, about)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Run(run::Args),
+    Chat(chat::Args),
+    Inspect(inspect::Args),
+    Tokenize(tokenize::Args),
+    Logits(logits::Args),
+    Template(template::Args),
+    Bench(bench::Args),
+    Perplexity(perplexity::Args),
+}
+
+fn main() -> ExitCode {
+    let outcome = match Cli::parse().command {
+        Command::Run(args) => run::run(args),
+        Command::Chat(args) => chat::run(args),
+        Command::Inspect(args) => inspect::run(&args),
+        Command::Tokenize(args) => tokenize::run(&args),
+        Command::Logits(args) => logits::run(&args),
+        Command::Template(args) => template::run(&args),
+        Command::Bench(args) => bench::run(&args),
+        Command::Perplexity(args) => perplexity::run(&args),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

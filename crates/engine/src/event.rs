@@ -55,7 +55,10 @@ impl Event {
     #[must_use]
     pub fn id(&self) -> RequestId {
         match self {
-            Self::Prefill { id, .. } | Self::Token { id, .. } | Self::Finished { id, .. } | Self::Failed { id, .. } => *id,
+            Self::Prefill { id, .. }
+            | Self::Token { id, .. }
+            | Self::Finished { id, .. }
+            | Self::Failed { id, .. } => *id,
         }
     }
 }

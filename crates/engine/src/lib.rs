@@ -4,12 +4,19 @@
 //! for all requests that are being worked on and returns what happened. Between steps the caller may submit, cancel
 //! or do something else; nothing calls back into it. Time comes from the [`Clock`] it is given.
 
+mod admission;
+mod answer;
 mod engine;
 mod error;
 mod event;
+mod job;
 mod metrics;
 mod options;
+mod prefix_cache;
 mod request;
+mod scheduler;
+mod step;
+mod stop;
 mod timings;
 
 pub use engine::Engine;

@@ -33,4 +33,6 @@ pub struct Metrics {
     pub free_tokens: usize,
     /// Bytes of the key-value cache now.
     pub kv_bytes: usize,
+    /// Bytes of intermediate results now.
+    pub scratch_bytes: usize,
 }

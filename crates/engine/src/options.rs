@@ -2,6 +2,8 @@
 
 use kernels::kv::KvType;
 
+use crate::Error;
+
 /// Limits of an engine, fixed when it is made.
 #[derive(Debug, Clone)]
 pub struct EngineOptions {
@@ -40,9 +42,50 @@ impl EngineOptions {
     /// Default options with this context length, and a cache that holds it once.
     #[must_use]
     pub fn with_context(context_length: usize) -> Self {
-        Self { context_length, cache_tokens: context_length, ..Self::default() }
+        Self {
+            context_length,
+            cache_tokens: context_length,
+            ..Self::default()
+        }
+    }
+
+    /// Checks the options against each other and against the model. The page size is the model's to check.
+    pub(crate) fn validate(&self, config: &model::Config) -> Result<(), Error> {
+        let &Self {
+            context_length,
+            cache_tokens,
+            max_batch_tokens,
+            max_sequences,
+            ..
+        } = self;
+        let trained = config.context_length;
+        let problem = if context_length < SHORTEST_CONTEXT {
+            format!(
+                "context_length is {context_length}, but a prompt and an answer need {SHORTEST_CONTEXT} at least"
+            )
+        } else if context_length > trained {
+            format!(
+                "context_length is {context_length}, but the model was made for {trained} at most"
+            )
+        } else if cache_tokens < context_length {
+            format!(
+                "cache_tokens is {cache_tokens}, but must hold one context_length, {context_length}"
+            )
+        } else if max_sequences == 0 {
+            "max_sequences is 0, but must be 1 at least".into()
+        } else if max_batch_tokens <= max_sequences {
+            format!(
+                "max_batch_tokens is {max_batch_tokens}, but must be more than max_sequences, {max_sequences}"
+            )
+        } else {
+            return Ok(());
+        };
+        Err(Error::InvalidOptions(problem))
     }
 }
+
+/// One token of a prompt and one of an answer.
+const SHORTEST_CONTEXT: usize = 2;
 
 const DEFAULT_CONTEXT: usize = 4096;
 /// Long enough that weights are read for many tokens at once, short enough for tens of steps a second.

@@ -25,9 +25,9 @@ pub struct Timings {
     pub predicted_n: usize,
     /// From the first chosen token to the last.
     pub predicted_ms: f64,
-    /// `predicted_ms / predicted_n`.
+    /// `predicted_ms / (predicted_n - 1)`: the first token comes out of the prompt's last step and costs nothing more.
     pub predicted_per_token_ms: f64,
-    /// Generated tokens a second.
+    /// Generated tokens a second, without the first.
     pub predicted_per_second: f64,
 }
 
@@ -52,12 +52,21 @@ impl Stopwatch {
     }
 
     /// The report, given what was counted and the present time (for a prompt that is still being computed).
-    pub(crate) fn timings(&self, now: f64, cache_n: usize, prompt_n: usize, predicted_n: usize) -> Timings {
-        let prompt_ms = self.started.map_or(0.0, |start| self.first_token.unwrap_or(now) - start);
+    pub(crate) fn timings(
+        &self,
+        now: f64,
+        cache_n: usize,
+        prompt_n: usize,
+        predicted_n: usize,
+    ) -> Timings {
+        let prompt_ms = self
+            .started
+            .map_or(0.0, |start| self.first_token.unwrap_or(now) - start);
         let predicted_ms = match (self.first_token, self.last_token) {
             (Some(first), Some(last)) => last - first,
             _ => 0.0,
         };
+        let generation_steps = predicted_n.saturating_sub(1) as f64;
         Timings {
             cache_n,
             prompt_n,
@@ -66,8 +75,8 @@ impl Stopwatch {
             prompt_per_second: ratio(MS_PER_SECOND * prompt_n as f64, prompt_ms),
             predicted_n,
             predicted_ms,
-            predicted_per_token_ms: ratio(predicted_ms, predicted_n as f64),
-            predicted_per_second: ratio(MS_PER_SECOND * predicted_n as f64, predicted_ms),
+            predicted_per_token_ms: ratio(predicted_ms, generation_steps),
+            predicted_per_second: ratio(MS_PER_SECOND * generation_steps, predicted_ms),
         }
     }
 }
@@ -91,8 +100,18 @@ mod tests {
         watch.lap(1500.0);
         watch.lap(2500.0);
         let timings = watch.timings(9999.0, 3, 50, 11);
-        assert_eq!((timings.prompt_ms, timings.prompt_per_token_ms, timings.prompt_per_second), (500.0, 10.0, 100.0));
-        assert_eq!((timings.predicted_ms, timings.predicted_per_second), (1000.0, 11.0));
+        assert_eq!(
+            (
+                timings.prompt_ms,
+                timings.prompt_per_token_ms,
+                timings.prompt_per_second
+            ),
+            (500.0, 10.0, 100.0)
+        );
+        assert_eq!(
+            (timings.predicted_ms, timings.predicted_per_second),
+            (1000.0, 10.0)
+        );
         assert_eq!(timings.cache_n, 3);
     }
 

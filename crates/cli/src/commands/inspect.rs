@@ -1,0 +1,180 @@
+//! `minnow inspect`: what a file says about its model.
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use anyhow::Result;
+use gguf::{Header, Value};
+use serde::Serialize;
+
+use crate::{files::ModelFiles, output};
+
+/// Show what a model is, from its header
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// GGUF file; the first one of a split set
+    model: PathBuf,
+    /// List every tensor
+    #[arg(long)]
+    tensors: bool,
+    /// Write one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct Output {
+    name: Option<String>,
+    architecture: Option<String>,
+    /// Number of weights.
+    parameters: u64,
+    /// By the name of the tensor type.
+    quantization: BTreeMap<&'static str, Share>,
+    context_length: Option<u64>,
+    vocab_size: Option<usize>,
+    chat_template: Option<String>,
+    /// GGUF version.
+    version: u32,
+    /// Bytes of all files.
+    size: u64,
+    files: usize,
+    /// Whether it can be run; otherwise why not.
+    supported: bool,
+    reason: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tensors: Option<Vec<Tensor>>,
+}
+
+/// What is stored in one tensor type.
+#[derive(Debug, Default, Serialize)]
+struct Share {
+    tensors: usize,
+    parameters: u64,
+    bytes: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct Tensor {
+    name: String,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    /// Columns first, as the file has it.
+    shape: Vec<u64>,
+    offset: u64,
+    size: u64,
+}
+
+pub(crate) fn run(args: &Args) -> Result<()> {
+    let files = ModelFiles::open(&args.model)?;
+    let result = describe(&files, args.tensors)?;
+    if args.json {
+        output::json(&result)
+    } else {
+        output::write(&text(&result))
+    }
+}
+
+fn describe(files: &ModelFiles, tensors: bool) -> Result<Output> {
+    let Header {
+        metadata, version, ..
+    } = files.first_header();
+    let string =
+        |key: &str| -> Result<Option<String>> { Ok(metadata.string(key)?.map(str::to_owned)) };
+    let architecture = string("general.architecture")?;
+    let context_length = match &architecture {
+        Some(name) => metadata.u64(&format!("{name}.context_length"))?,
+        None => None,
+    };
+    let vocab_size = match metadata.get("tokenizer.ggml.tokens") {
+        Some(Value::Array(tokens)) => Some(tokens.len()),
+        _ => None,
+    };
+    let all = || files.headers().iter().flat_map(|header| &header.tensors);
+    let mut quantization = BTreeMap::<_, Share>::new();
+    for tensor in all() {
+        let share = quantization.entry(tensor.kind.name()).or_default();
+        share.tensors += 1;
+        share.parameters += tensor.elements();
+        share.bytes += tensor.size;
+    }
+    let reason = model::inspect(files.headers())
+        .err()
+        .map(|error| error.to_string());
+    Ok(Output {
+        name: string("general.name")?,
+        architecture,
+        parameters: all().map(gguf::TensorInfo::elements).sum(),
+        quantization,
+        context_length,
+        vocab_size,
+        chat_template: string("tokenizer.chat_template")?,
+        version: *version,
+        size: files.size(),
+        files: files.headers().len(),
+        supported: reason.is_none(),
+        reason,
+        tensors: tensors.then(|| {
+            let listed = all().map(|tensor| Tensor {
+                name: tensor.name.clone(),
+                kind: tensor.kind.name(),
+                shape: tensor.shape.clone(),
+                offset: tensor.offset,
+                size: tensor.size,
+            });
+            listed.collect()
+        }),
+    })
+}
+
+/// The same for people.
+fn text(result: &Output) -> String {
+    const MILLION: f64 = 1e6;
+    let known = |value: &Option<String>| value.clone().unwrap_or_else(|| "unknown".into());
+    let number =
+        |value: Option<u64>| value.map_or_else(|| "unknown".into(), |value| value.to_string());
+    let mut lines = vec![
+        format!("name            {}", known(&result.name)),
+        format!("architecture    {}", known(&result.architecture)),
+        format!(
+            "parameters      {:.1} million",
+            result.parameters as f64 / MILLION
+        ),
+        format!("context length  {}", number(result.context_length)),
+        format!(
+            "vocabulary      {}",
+            number(result.vocab_size.map(|size| size as u64))
+        ),
+        format!(
+            "chat template   {}",
+            if result.chat_template.is_some() {
+                "yes"
+            } else {
+                "no"
+            }
+        ),
+        format!(
+            "size            {:.1} MB in {} file(s), GGUF v{}",
+            result.size as f64 / MILLION,
+            result.files,
+            result.version
+        ),
+        format!(
+            "runs here       {}",
+            result.reason.as_deref().unwrap_or("yes")
+        ),
+    ];
+    lines.extend(result.quantization.iter().map(|(kind, share)| {
+        format!(
+            "{kind:<8}        {} tensors, {:.1} MB",
+            share.tensors,
+            share.bytes as f64 / MILLION
+        )
+    }));
+    lines.extend(result.tensors.iter().flatten().map(|tensor| {
+        format!(
+            "{:<40} {:<6} {:?}, {} bytes",
+            tensor.name, tensor.kind, tensor.shape, tensor.size
+        )
+    }));
+    lines.push(String::new());
+    lines.join("\n")
+}

@@ -1,0 +1,136 @@
+//! `minnow perplexity`: how well a model predicts a text, measured as llama-perplexity measures it.
+
+use std::{fs, path::PathBuf, sync::Arc};
+
+use anyhow::{Context as _, Result, bail};
+use kernels::kv::{BLOCK, KvType};
+use model::{Context, ContextOptions, Input, Want};
+use serde::Serialize;
+
+use crate::{
+    load::{self, Loaded},
+    output, threads,
+};
+
+/// Measure how well a model predicts a text
+///
+/// The text is cut into chunks that are computed each on its own; the first half of a chunk is context, the
+/// tokens of the second half are counted, as llama-perplexity does. If the model starts texts with a BOS token, it
+/// replaces the first token of each chunk. An incomplete chunk at the end is left out.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// GGUF file; the first one of a split set
+    model: PathBuf,
+    /// JSON file with a list of token ids
+    #[arg(long, value_name = "FILE")]
+    ids_file: PathBuf,
+    /// Tokens of a chunk
+    #[arg(long, value_name = "N", default_value_t = 512)]
+    chunk: usize,
+    /// Compute threads; 0 takes as many as the machine offers
+    #[arg(short, long, value_name = "N", default_value_t = 0)]
+    threads: usize,
+    /// Write one JSON object: {"ppl", "nll", "tokens"}
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct Output {
+    /// `exp(nll)`.
+    ppl: f64,
+    /// Mean negative log-likelihood of a token, in nats.
+    nll: f64,
+    /// Tokens counted.
+    tokens: usize,
+}
+
+/// Tokens computed at a time where each one's logits are wanted: they are a vocabulary's worth of floats each.
+const BATCH: usize = 64;
+
+/// Context, a token to start from, and a token to predict.
+const SHORTEST_CHUNK: usize = 4;
+
+pub(crate) fn run(args: &Args) -> Result<()> {
+    let text = fs::read_to_string(&args.ids_file);
+    let text = text.with_context(|| format!("{} can't be read", args.ids_file.display()))?;
+    let ids: Vec<u32> = serde_json::from_str(&text).with_context(|| {
+        format!(
+            "{} is not a JSON list of token ids",
+            args.ids_file.display()
+        )
+    })?;
+    if args.chunk < SHORTEST_CHUNK || ids.len() < args.chunk {
+        bail!(
+            "--chunk is {}, but must be from {SHORTEST_CHUNK} to the number of ids, {}",
+            args.chunk,
+            ids.len()
+        );
+    }
+    let Loaded {
+        model, tokenizer, ..
+    } = load::load(&args.model)?;
+    let options = ContextOptions {
+        capacity: args.chunk,
+        kv: KvType::F32,
+        page: BLOCK,
+    };
+    let mut context = Context::new(Arc::clone(&model), options, threads::pool(args.threads)?)?;
+    let bos = tokenizer.bos().filter(|_| tokenizer.add_bos());
+    let (mut total, mut counted) = (0.0, 0);
+    for chunk in ids.chunks_exact(args.chunk) {
+        let mut chunk = chunk.to_vec();
+        if let Some(bos) = bos {
+            chunk[0] = bos;
+        }
+        total += negative_log_likelihood(&mut context, &chunk)?;
+        counted += counted_tokens(args.chunk);
+    }
+    let nll = total / counted as f64;
+    let result = Output {
+        ppl: nll.exp(),
+        nll,
+        tokens: counted,
+    };
+    if args.json {
+        return output::json(&result);
+    }
+    output::line(&format!(
+        "perplexity {:.4} over {} tokens",
+        result.ppl, result.tokens
+    ))
+}
+
+/// How many tokens of a chunk are predicted and counted.
+fn counted_tokens(chunk: usize) -> usize {
+    chunk - chunk / 2 - 1
+}
+
+/// The sum of `-ln p` over the counted tokens of a chunk.
+fn negative_log_likelihood(context: &mut Context, chunk: &[u32]) -> Result<f64> {
+    let seq = context.create();
+    let (known, rest) = chunk.split_at(chunk.len() / 2);
+    for tokens in known.chunks(BATCH) {
+        context.forward(&[Input {
+            seq,
+            tokens,
+            logits: Want::None,
+        }])?;
+    }
+    let mut sum = 0.0;
+    // The last token is only predicted, not computed.
+    let mut next = &rest[1..];
+    for tokens in rest[..rest.len() - 1].chunks(BATCH) {
+        let logits = context.forward(&[Input {
+            seq,
+            tokens,
+            logits: Want::All,
+        }])?;
+        for (row, &id) in next.iter().take(tokens.len()).enumerate() {
+            sum -= f64::from(sampler::logprobs(logits.row(row), id, 0)?.chosen.logprob);
+        }
+        next = &next[tokens.len()..];
+    }
+    context.release(seq);
+    Ok(sum)
+}
