@@ -1,6 +1,32 @@
 //! Rendering a model's chat template.
+//!
+//! Templates are Jinja, written for Python's `jinja2` as Hugging Face's `transformers` sets it up
+//! (<https://github.com/huggingface/transformers/blob/main/src/transformers/utils/chat_template_utils.py>):
+//! `trim_blocks`, `lstrip_blocks`, loop controls, a `tojson` that writes plain JSON, `raise_exception`, `strftime_now`.
 
-use crate::{Conversation, Error};
+use std::fmt;
+
+use minijinja::syntax::SyntaxConfig;
+use minijinja::value::Value;
+use minijinja::{Environment, ErrorKind, UndefinedBehavior};
+
+use crate::{Conversation, Error, context, json, strftime};
+
+/// The format for models whose file has no template: what most models of the last years were trained on.
+const CHATML: &str = "\
+{%- for message in messages -%}
+{{ '<|im_start|>' + message.role + '\\n' + (message.content or '') + '<|im_end|>\\n' }}
+{%- endfor -%}
+{%- if add_generation_prompt -%}
+{{ '<|im_start|>assistant\\n' }}
+{%- endif -%}
+";
+
+/// The environment's name for the one template in it.
+const NAME: &str = "chat_template";
+
+/// Instructions that a template may execute: far more than any prompt takes, but an endless one ends within seconds.
+const FUEL: u64 = 50_000_000;
 
 /// The texts of the tokens that templates write around a conversation.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -14,26 +40,161 @@ pub struct SpecialTokens {
 /// A compiled chat template.
 #[derive(Debug)]
 pub struct Template {
+    environment: Environment<'static>,
+    source: String,
     special: SpecialTokens,
 }
 
 impl Template {
     /// Compiles `source`, the value of `tokenizer.chat_template`.
+    ///
+    /// # Errors
+    /// [`Error::Template`] with the line if `source` is not a valid template.
     pub fn new(source: &str, special: SpecialTokens) -> Result<Self, Error> {
-        let _ = source;
-        Ok(Self { special })
+        let source = without_generation_tags(source);
+        let mut environment = Environment::new();
+        // The defaults are Jinja's, and so is treating an undefined value as empty until something is asked of it.
+        environment.set_undefined_behavior(UndefinedBehavior::Lenient);
+        environment.set_syntax(
+            SyntaxConfig::builder()
+                .trim_blocks(true)
+                .lstrip_blocks(true)
+                .build()
+                .map_err(internal)?,
+        );
+        environment
+            .set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
+        environment.set_fuel(Some(FUEL));
+        environment.add_filter("tojson", json::tojson);
+        environment.add_function("raise_exception", raise_exception);
+        environment
+            .add_template_owned(NAME, source.clone())
+            .map_err(|error| located(&error, &source))?;
+        Ok(Self {
+            environment,
+            source,
+            special,
+        })
     }
 
     /// The ChatML template, for a file that has none.
     pub fn chatml() -> Self {
-        Self {
-            special: SpecialTokens::default(),
-        }
+        Self::new(CHATML, SpecialTokens::default()).expect("a valid template")
     }
 
     /// The prompt of `conversation`.
+    ///
+    /// # Errors
+    /// [`Error::Template`] if the template refuses the conversation (`raise_exception`) or cannot work with it.
     pub fn render(&self, conversation: &Conversation) -> Result<String, Error> {
-        let _ = (conversation, &self.special);
-        Ok(String::new())
+        let context = context::values(conversation, &self.special)
+            .into_iter()
+            .chain(
+                conversation
+                    .now
+                    .map(|now| ("strftime_now".to_owned(), strftime_now(now))),
+            );
+        self.environment
+            .get_template(NAME)
+            .and_then(|template| template.render(context.collect::<Value>()))
+            .map_err(|error| located(&error, &self.source))
+    }
+}
+
+/// The refusal of a template, told apart from the engine's own errors by its type.
+#[derive(Debug)]
+struct Raised;
+
+impl fmt::Display for Raised {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("raised by the template")
+    }
+}
+
+impl std::error::Error for Raised {}
+
+fn raise_exception(message: String) -> Result<Value, minijinja::Error> {
+    Err(minijinja::Error::new(ErrorKind::InvalidOperation, message).with_source(Raised))
+}
+
+fn strftime_now(now: i64) -> Value {
+    Value::from_function(move |format: String| {
+        strftime::format(now, &format).map_err(|directive| {
+            minijinja::Error::new(ErrorKind::InvalidOperation, directive.to_string())
+        })
+    })
+}
+
+/// `source` with `{% generation %}` and `{% endgeneration %}` made void: they mark what a model is trained on, and
+/// only `transformers` knows them.
+fn without_generation_tags(source: &str) -> String {
+    let mut result = String::with_capacity(source.len());
+    let mut rest = source;
+    while let Some(open) = rest.find("{%") {
+        let (before, tag) = rest.split_at(open + 2);
+        result.push_str(before);
+        let name = tag.trim_start_matches(['-', '+']).trim_start();
+        let word = &name[..name
+            .find(|c: char| !c.is_ascii_alphabetic())
+            .unwrap_or(name.len())];
+        let replacement = match word {
+            "generation" => "if true",
+            "endgeneration" => "endif",
+            _ => word,
+        };
+        result.push_str(&tag[..tag.len() - name.len()]);
+        result.push_str(replacement);
+        rest = &name[word.len()..];
+    }
+    result.push_str(rest);
+    result
+}
+
+/// The line and cause of `error`.
+fn located(error: &minijinja::Error, source: &str) -> Error {
+    use std::error::Error as _;
+
+    // An error passed on by a macro's caller has the innermost cause as its source.
+    let mut innermost = error;
+    let mut raised = false;
+    while let Some(cause) = innermost.source() {
+        raised = cause.is::<Raised>();
+        match cause.downcast_ref() {
+            Some(cause) => innermost = cause,
+            None => break,
+        }
+    }
+    let line = innermost.line().or(error.line()).unwrap_or(0);
+    let detail = innermost.detail();
+    let message = match detail {
+        Some(detail) if raised => {
+            return Error::Template {
+                line,
+                message: detail.to_owned(),
+            };
+        }
+        Some(detail) => format!("{}: {detail}", innermost.kind()),
+        None => innermost.kind().to_string(),
+    };
+    let code = line
+        .checked_sub(1)
+        .and_then(|index| source.lines().nth(index))
+        .map(str::trim);
+    match code {
+        Some(code) if code.len() <= MAX_QUOTED => Error::Template {
+            line,
+            message: format!("{message}, in `{code}`"),
+        },
+        _ => Error::Template { line, message },
+    }
+}
+
+/// Bytes of a template's line up to which a message quotes it: templates written as one line are not shown whole.
+const MAX_QUOTED: usize = 200;
+
+fn internal(error: minijinja::Error) -> Error {
+    Error::Template {
+        line: 0,
+        message: error.to_string(),
     }
 }
