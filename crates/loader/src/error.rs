@@ -127,12 +127,18 @@ pub enum Error {
         hint: &'static str,
     },
     /// The file is GGUF but its header is wrong.
-    #[error("{file} is malformed: {reason}")]
-    Malformed {
+    #[error("{file}: {source}")]
+    Header {
         /// Name of the file.
         file: String,
         /// What the header reader said.
-        reason: String,
+        source: gguf::Error,
+    },
+    /// The file ends before its header does.
+    #[error("{file} is cut short: it ends within its header")]
+    HeaderTruncated {
+        /// Name of the file.
+        file: String,
     },
     /// The file ends before its last tensor does.
     #[error("{file} is cut short: its header describes {expected} bytes, and it has {actual}")]
@@ -179,9 +185,14 @@ impl Error {
             | Self::KeptChanging { .. } => ErrorKind::DownloadFailed,
             Self::HubNothingSupported { .. } => ErrorKind::UnsupportedQuantization,
             Self::NotAGguf { .. } => ErrorKind::NotAGguf,
-            Self::Malformed { .. } | Self::Truncated { .. } | Self::SplitSet { .. } => {
-                ErrorKind::MalformedModel
-            }
+            Self::Header {
+                source: gguf::Error::UnknownTensorType { .. },
+                ..
+            } => ErrorKind::UnsupportedQuantization,
+            Self::Header { .. }
+            | Self::HeaderTruncated { .. }
+            | Self::Truncated { .. }
+            | Self::SplitSet { .. } => ErrorKind::MalformedModel,
             Self::Integrity { .. } => ErrorKind::IntegrityMismatch,
         }
     }

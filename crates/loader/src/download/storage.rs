@@ -1,0 +1,183 @@
+//! What is written to the store, and what happens when that fails: the load goes on without it.
+
+use super::{Action, Download, Phase, Slot, Token};
+use crate::Digest;
+use crate::files::Location;
+use crate::record::{ChunkId, FileRecord, JournalEntry, LAYOUT, PartRecord, Record};
+
+/// Whether what arrives is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Storing {
+    /// No: by the caller's wish, or for this reason.
+    Off(Option<String>),
+    /// Yes, once there is known to be room.
+    Unreserved,
+    /// The driver is seeing whether there is room.
+    Reserving(Token),
+    /// Yes.
+    On,
+}
+
+impl Storing {
+    pub(super) fn is_off(&self) -> bool {
+        matches!(self, Self::Off(_))
+    }
+}
+
+impl Download {
+    /// The headers are accepted: from now on chunks may be stored.
+    pub(super) fn reserve(&mut self) {
+        if self.storing != Storing::Unreserved {
+            return;
+        }
+        let held: u64 = self.parts.iter().map(super::Part::held_bytes).sum();
+        match self.total().map_or(0, |total| total.saturating_sub(held)) {
+            0 => {
+                self.storing = Storing::On;
+                self.flush();
+            }
+            bytes => {
+                let token = self.token();
+                self.storing = Storing::Reserving(token);
+                self.queue.push_back(Action::Reserve { token, bytes });
+            }
+        }
+    }
+
+    pub(super) fn on_reserved(&mut self, token: Token, granted: Result<(), String>) {
+        if self.storing != Storing::Reserving(token) {
+            return;
+        }
+        match granted {
+            Ok(()) => {
+                self.storing = Storing::On;
+                self.flush();
+            }
+            Err(reason) => self.stop_storing(reason),
+        }
+    }
+
+    /// Notes a chunk that came over the network, to be stored as soon as that is allowed.
+    pub(super) fn keep(&mut self, chunk: ChunkId, bytes: &[u8], digest: Digest) {
+        if self.storing.is_off() {
+            return self.release(chunk);
+        }
+        // A chunk's length fits: it was asked for as a u32.
+        self.unwritten.push(JournalEntry {
+            chunk,
+            length: bytes.len() as u32,
+            digest,
+        });
+        if self.storing == Storing::On {
+            self.flush();
+        }
+    }
+
+    fn flush(&mut self) {
+        if self.unwritten.is_empty() {
+            return;
+        }
+        if !self.recorded || self.unsaved {
+            self.save();
+        }
+        for entry in std::mem::take(&mut self.unwritten) {
+            let token = self.token();
+            self.writes.insert(token, Some(entry));
+            self.queue.push_back(Action::Write { token, entry });
+        }
+    }
+
+    fn save(&mut self) {
+        self.recorded = true;
+        self.unsaved = false;
+        let token = self.token();
+        self.writes.insert(token, None);
+        self.queue.push_back(Action::Save { token });
+    }
+
+    pub(super) fn on_stored(&mut self, token: Token, result: Result<(), String>) {
+        let Some(entry) = self.writes.remove(&token) else {
+            return;
+        };
+        match (result, entry) {
+            (Ok(()), Some(entry)) => {
+                self.parts[entry.chunk.part as usize]
+                    .set_slot(entry.chunk.index, Slot::Held(entry.digest));
+            }
+            (Ok(()), None) => {}
+            (Err(reason), _) => self.stop_storing(reason),
+        }
+    }
+
+    /// Goes on without storing. What is stored is used to the end, and then removed: it would never be completed.
+    fn stop_storing(&mut self, reason: String) {
+        if !self.storing.is_off() {
+            self.storing = Storing::Off(Some(reason));
+            self.release_unwritten();
+        }
+    }
+
+    /// All is delivered: marks the model complete once everything is written.
+    pub(super) fn settle(&mut self) {
+        if matches!(self.storing, Storing::Reserving(_)) || !self.writes.is_empty() {
+            return;
+        }
+        match self.storing {
+            Storing::On if !self.marked_complete => {
+                self.marked_complete = true;
+                self.save();
+            }
+            Storing::Off(Some(_)) => {
+                self.forget();
+                self.phase = Phase::Ended(Ok(()));
+            }
+            _ => self.phase = Phase::Ended(Ok(())),
+        }
+    }
+
+    pub(super) fn release(&mut self, chunk: ChunkId) {
+        self.queue.push_back(Action::Release { chunk });
+    }
+
+    pub(super) fn release_unwritten(&mut self) {
+        for entry in std::mem::take(&mut self.unwritten) {
+            self.release(entry.chunk);
+        }
+    }
+
+    /// The model's record as it stands, to be stored at [`Action::Save`].
+    pub fn record(&self) -> Record {
+        let part = |part: &super::Part| PartRecord {
+            url: match &part.location {
+                Location::Url(url) => url.to_string(),
+                Location::Local(_) => String::new(),
+            },
+            size: part.size,
+            validator: part.validator.clone(),
+        };
+        let files = self
+            .files
+            .iter()
+            .enumerate()
+            .map(|(number, file)| FileRecord {
+                name: file.name.clone(),
+                sha256: file.sha256.or(file.expected),
+                parts: self
+                    .parts
+                    .iter()
+                    .filter(|part| part.file == number)
+                    .map(part)
+                    .collect(),
+            });
+        Record {
+            layout: LAYOUT,
+            id: self.model.id.clone(),
+            aliases: self.aliases.clone(),
+            chunk_size: self.chunk_size,
+            files: files.collect(),
+            complete: self.marked_complete || self.was_complete,
+            created: self.created,
+            last_used: self.options.now_ms,
+        }
+    }
+}

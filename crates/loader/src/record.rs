@@ -1,0 +1,220 @@
+//! What a stored model looks like, in whatever keeps it.
+//!
+//! A store has three tables:
+//!
+//! | table | key | value |
+//! |---|---|---|
+//! | `models` | model id | a [`Record`] |
+//! | `chunks` | model id, part, chunk | the chunk's bytes |
+//! | `journal` | model id, part, chunk | a [`JournalEntry`] |
+//!
+//! Parts are numbered from 0 through all files of the model; a part's bytes are cut into chunks of
+//! [`Record::chunk_size`], the last one shorter. A chunk and its journal entry are written in one transaction: an
+//! entry means that exactly these bytes were there once, and its digest tells whether they still are. The record
+//! is written before the first chunk, and again, marked complete, after the last.
+
+use serde::{Deserialize, Serialize};
+
+use crate::files::{FileSpec, Location, ModelSpec, PartSpec};
+use crate::{Digest, Url};
+
+/// Version of this layout. A store with another version is emptied.
+pub const LAYOUT: u32 = 1;
+
+/// Bytes of a chunk: small enough that losing the one in flight costs little, large enough that a store's cost
+/// per entry does not show.
+pub const CHUNK_SIZE: u32 = 2 << 20;
+
+/// A stored model.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// [`LAYOUT`] when it was written.
+    pub layout: u32,
+    /// The model's name.
+    pub id: String,
+    /// Other sources that turned out to be this model.
+    pub aliases: Vec<String>,
+    /// Bytes of every chunk but a part's last.
+    pub chunk_size: u32,
+    /// Its files in order.
+    pub files: Vec<FileRecord>,
+    /// Whether every byte is there and the whole has been checked.
+    pub complete: bool,
+    /// Unix milliseconds.
+    pub created: f64,
+    /// Unix milliseconds.
+    pub last_used: f64,
+}
+
+/// A file of a stored model.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FileRecord {
+    /// Name without folders.
+    pub name: String,
+    /// Its publisher's SHA-256, or once complete its own.
+    pub sha256: Option<Digest>,
+    /// Its parts in order.
+    pub parts: Vec<PartRecord>,
+}
+
+/// A part of a file.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PartRecord {
+    /// Where it comes from.
+    pub url: String,
+    /// Bytes; `None` while unknown.
+    pub size: Option<u64>,
+    /// What the server said to tell versions apart.
+    pub validator: Validator,
+}
+
+/// How a server names the version of a file.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Validator {
+    /// `ETag`, as sent.
+    pub etag: Option<String>,
+    /// `Last-Modified`, as sent.
+    pub last_modified: Option<String>,
+}
+
+impl Validator {
+    /// Whether `newer` says that the file is another one now. What either side does not say decides nothing.
+    pub fn contradicts(&self, newer: &Self) -> bool {
+        let differ =
+            |a: &Option<String>, b: &Option<String>| matches!((a, b), (Some(a), Some(b)) if a != b);
+        match (&self.etag, &newer.etag) {
+            (Some(_), Some(_)) => differ(&self.etag, &newer.etag),
+            _ => differ(&self.last_modified, &newer.last_modified),
+        }
+    }
+
+    /// Value of an `If-Range` header: a strong entity tag, else a date (RFC 9110, 13.1.5).
+    pub fn if_range(&self) -> Option<&str> {
+        let strong = self.etag.as_deref().filter(|etag| !etag.starts_with("W/"));
+        strong.or(self.last_modified.as_deref())
+    }
+}
+
+/// A chunk that is in the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JournalEntry {
+    /// Which chunk.
+    pub chunk: ChunkId,
+    /// Bytes.
+    pub length: u32,
+    /// Of its bytes.
+    pub digest: Digest,
+}
+
+/// A chunk's place in a model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct ChunkId {
+    /// Number of its part, through all files.
+    pub part: u32,
+    /// Number within the part.
+    pub index: u32,
+}
+
+/// Everything a store knows of one model.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Stored {
+    /// The model.
+    pub record: Record,
+    /// Its chunks, in any order.
+    pub journal: Vec<JournalEntry>,
+}
+
+impl Record {
+    /// Bytes of all files; `None` while a part's size is unknown.
+    pub fn size(&self) -> Option<u64> {
+        self.files
+            .iter()
+            .flat_map(|file| &file.parts)
+            .map(|part| part.size)
+            .sum()
+    }
+
+    /// Whether `source` is this model.
+    pub fn answers_to(&self, source: &str) -> bool {
+        self.id == source || self.aliases.iter().any(|alias| alias == source)
+    }
+
+    /// The model to load without looking anything up; `None` if the record is not usable.
+    pub fn spec(&self) -> Option<ModelSpec> {
+        let part = |part: &PartRecord| {
+            Some(PartSpec {
+                location: Location::Url(Url::parse(&part.url).ok()?),
+                size: part.size,
+            })
+        };
+        let file = |file: &FileRecord| {
+            Some(FileSpec {
+                name: file.name.clone(),
+                parts: file.parts.iter().map(part).collect::<Option<_>>()?,
+                sha256: file.sha256,
+            })
+        };
+        let empty = self.files.is_empty() || self.files.iter().any(|file| file.parts.is_empty());
+        let files = self.files.iter().map(file).collect::<Option<_>>()?;
+        (!empty).then(|| ModelSpec {
+            id: self.id.clone(),
+            alias: None,
+            files,
+        })
+    }
+
+    /// Whether what is stored belongs to `model`: the same files by hash where both tell, else by address.
+    pub(crate) fn matches(&self, model: &ModelSpec) -> bool {
+        let same_part = |(stored, part): (&PartRecord, &PartSpec)| match &part.location {
+            Location::Url(url) => stored.url == url.as_str(),
+            Location::Local(_) => false,
+        };
+        let same_file = |(stored, file): (&FileRecord, &FileSpec)| {
+            stored.parts.len() == file.parts.len()
+                && match (stored.sha256, file.sha256) {
+                    (Some(a), Some(b)) => a == b,
+                    _ => stored.parts.iter().zip(&file.parts).all(same_part),
+                }
+        };
+        self.layout == LAYOUT
+            && self.chunk_size > 0
+            && self.id == model.id
+            && self.files.len() == model.files.len()
+            && self.files.iter().zip(&model.files).all(same_file)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn validator(etag: Option<&str>, last_modified: Option<&str>) -> Validator {
+        Validator {
+            etag: etag.map(str::to_owned),
+            last_modified: last_modified.map(str::to_owned),
+        }
+    }
+
+    #[test]
+    fn only_what_both_sides_say_can_differ() {
+        let known = validator(Some("\"a\""), Some("Mon"));
+        assert!(!known.contradicts(&validator(None, None)));
+        assert!(!known.contradicts(&validator(Some("\"a\""), Some("Tue"))));
+        assert!(known.contradicts(&validator(Some("\"b\""), Some("Mon"))));
+        assert!(known.contradicts(&validator(None, Some("Tue"))));
+        assert!(!Validator::default().contradicts(&known));
+    }
+
+    #[test]
+    fn if_range_takes_no_weak_tag() {
+        assert_eq!(
+            validator(Some("\"a\""), Some("Mon")).if_range(),
+            Some("\"a\"")
+        );
+        assert_eq!(
+            validator(Some("W/\"a\""), Some("Mon")).if_range(),
+            Some("Mon")
+        );
+        assert_eq!(validator(Some("W/\"a\""), None).if_range(), None);
+    }
+}
