@@ -1,0 +1,90 @@
+//! Building from bytes in any order and in pieces of any size.
+
+mod common;
+
+use common::*;
+use gguf::Header;
+use model::{Builder, Error, Landed};
+use std::sync::Arc;
+use testkit::{Architecture, TinyModel};
+
+fn file() -> Vec<u8> {
+    TinyModel {
+        embedding: 64,
+        feed_forward: 96,
+        head_dim: 16,
+        ..TinyModel::new(Architecture::Qwen3)
+    }
+    .to_bytes()
+}
+
+#[test]
+fn the_sizes_of_pieces_do_not_matter() {
+    let expected = alone(&tiny(Architecture::Qwen3), &[5, 6, 7]);
+    for chunk in [1, 3, 1000] {
+        let model = Arc::new(build(&file(), chunk).unwrap());
+        for (row, expected) in alone(&model, &[5, 6, 7]).iter().zip(&expected) {
+            assert_same_bits(row, expected);
+        }
+    }
+}
+
+#[test]
+fn tensors_may_interleave_and_each_is_reported_when_it_lands() {
+    let file = file();
+    let headers = [Header::parse(&file).unwrap()];
+    let mut builder = Builder::new(&headers).unwrap();
+    let tensors = &headers[0].tensors;
+    assert_eq!(builder.missing().len(), tensors.len());
+    for tensor in tensors.iter().rev() {
+        let bytes = &file[tensor.offset as usize..][..tensor.size as usize / 2];
+        assert_eq!(builder.write(&tensor.name, bytes).unwrap(), None);
+    }
+    let mut layers = Vec::new();
+    for tensor in tensors {
+        let bytes =
+            &file[tensor.offset as usize..][..tensor.size as usize][tensor.size as usize / 2..];
+        let Landed {
+            tensor: name,
+            layer,
+        } = builder.write(&tensor.name, bytes).unwrap().unwrap();
+        assert_eq!(name, tensor.name);
+        layers.extend(layer);
+        assert_eq!(builder.write(&tensor.name, &[]).unwrap(), None);
+    }
+    assert_eq!(layers, [0, 1]);
+    assert!(builder.missing().is_empty());
+    let model = Arc::new(builder.finish().unwrap());
+    assert_same_bits(
+        &alone(&model, &[1, 2])[1],
+        &alone(&tiny(Architecture::Qwen3), &[1, 2])[1],
+    );
+}
+
+#[test]
+fn bytes_that_are_too_many_or_missing_are_refused() {
+    let file = file();
+    let headers = [Header::parse(&file).unwrap()];
+    let mut builder = Builder::new(&headers).unwrap();
+    let size = headers[0].tensor("output_norm.weight").unwrap().size;
+    assert!(matches!(
+        builder.write("output_norm.weight", &vec![0; size as usize + 3]),
+        Err(Error::TooManyBytes { surplus: 3, .. })
+    ));
+    assert!(matches!(
+        builder.write("nothing", &[0]),
+        Err(Error::UnknownTensor { .. })
+    ));
+    assert!(
+        builder
+            .write("output_norm.weight", &vec![0; size as usize])
+            .unwrap()
+            .is_some()
+    );
+    assert!(matches!(
+        builder.write("output_norm.weight", &[1]),
+        Err(Error::TooManyBytes { surplus: 1, .. })
+    ));
+    let count = headers[0].tensors.len() - 1;
+    assert!(matches!(builder.finish(), Err(Error::Incomplete { count: c, .. }) if c == count));
+}
