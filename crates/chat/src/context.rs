@@ -1,22 +1,38 @@
 //! A conversation as the variables that templates see, named as in `transformers`.
 
+use indexmap::IndexMap;
 use minijinja::value::Value;
 use serde_json::Value as Json;
 
 use crate::conversation::{Content, Conversation, FunctionCall, Message, Part, ToolCall};
+use crate::strftime;
 use crate::template::SpecialTokens;
 
-/// Template variables of `conversation`.
-pub(crate) fn values(conversation: &Conversation, special: &SpecialTokens) -> Vec<(String, Value)> {
+/// A map that keeps the order of `fields`, as Python's do; of two with one name, the later counts.
+fn map<N: Into<Value>>(fields: impl IntoIterator<Item = (N, Value)>) -> Value {
+    fields
+        .into_iter()
+        .map(|(name, field)| (name.into(), field))
+        .collect::<IndexMap<Value, Value>>()
+        .into()
+}
+
+/// Template variables of `conversation`; a message without content gets `no_content`.
+pub(crate) fn variables(
+    conversation: &Conversation,
+    special: &SpecialTokens,
+    no_content: &Value,
+) -> Value {
     let or_none = |list: &[Json]| match list {
         [] => Value::from(()),
         _ => list.iter().map(value).collect(),
     };
-    let mut values = vec![
-        (
-            "messages",
-            conversation.messages.iter().map(message).collect(),
-        ),
+    let messages = conversation
+        .messages
+        .iter()
+        .map(|message| fields(message, no_content));
+    let always = [
+        ("messages", messages.collect()),
         ("tools", or_none(&conversation.tools)),
         ("documents", or_none(&conversation.documents)),
         (
@@ -26,50 +42,45 @@ pub(crate) fn values(conversation: &Conversation, special: &SpecialTokens) -> Ve
         ("bos_token", special.bos.as_str().into()),
         ("eos_token", special.eos.as_str().into()),
     ];
-    values.extend(
-        conversation
-            .enable_thinking
-            .map(|thinking| ("enable_thinking", thinking.into())),
-    );
+    let thinking = conversation
+        .enable_thinking
+        .map(|thinking| ("enable_thinking", thinking.into()));
+    let clock = conversation
+        .now
+        .map(|now| ("strftime_now", strftime::function(now)));
     let extra = conversation
         .extra
         .iter()
-        .map(|(name, json)| (name.clone(), value(json)));
-    values
-        .into_iter()
-        .map(|(name, value)| (name.to_owned(), value))
-        .chain(extra)
-        .collect()
+        .map(|(name, json)| (name.as_str(), value(json)));
+    map(always.into_iter().chain(thinking).chain(clock).chain(extra))
 }
 
-fn message(message: &Message) -> Value {
-    let mut fields = vec![
+fn fields(message: &Message, no_content: &Value) -> Value {
+    let always = [
         ("role", message.role.as_str().into()),
-        ("content", content(message.content.as_ref())),
+        ("content", content(message.content.as_ref(), no_content)),
     ];
     let texts = [
         ("reasoning_content", &message.reasoning_content),
         ("tool_call_id", &message.tool_call_id),
         ("name", &message.name),
     ];
-    fields.extend(
-        texts
-            .into_iter()
-            .filter_map(|(name, text)| Some((name, text.as_deref()?.into()))),
-    );
-    if !message.tool_calls.is_empty() {
-        fields.push((
+    let texts = texts
+        .into_iter()
+        .filter_map(|(name, text)| Some((name, text.as_deref()?.into())));
+    let calls = (!message.tool_calls.is_empty()).then(|| {
+        (
             "tool_calls",
             message.tool_calls.iter().map(tool_call).collect(),
-        ));
-    }
-    fields.into_iter().collect()
+        )
+    });
+    map(always.into_iter().chain(texts).chain(calls))
 }
 
 /// Text parts are joined: hardly a template for text models takes a list.
-fn content(content: Option<&Content>) -> Value {
+fn content(content: Option<&Content>, no_content: &Value) -> Value {
     match content {
-        None => Value::from(()),
+        None => no_content.clone(),
         Some(Content::Text(text)) => text.as_str().into(),
         Some(Content::Parts(parts)) => {
             let texts: Vec<&str> = parts
@@ -83,16 +94,14 @@ fn content(content: Option<&Content>) -> Value {
 
 fn tool_call(call: &ToolCall) -> Value {
     let FunctionCall { name, arguments } = &call.function;
-    let function: Value = [
+    let function = map([
         ("name", name.as_str().into()),
         ("arguments", tool_arguments(arguments)),
-    ]
-    .into_iter()
-    .collect();
+    ]);
     let id = call.id.as_deref().map(|id| ("id", id.into()));
-    id.into_iter()
-        .chain([("type", "function".into()), ("function", function)])
-        .collect()
+    map(id
+        .into_iter()
+        .chain([("type", "function".into()), ("function", function)]))
 }
 
 /// OpenAI's API has arguments as JSON in a string; templates expect what that string says.
@@ -118,9 +127,8 @@ fn value(json: &Json) -> Value {
         },
         Json::String(text) => text.as_str().into(),
         Json::Array(items) => items.iter().map(value).collect(),
-        Json::Object(fields) => fields
+        Json::Object(fields) => map(fields
             .iter()
-            .map(|(name, field)| (name.as_str(), value(field)))
-            .collect(),
+            .map(|(name, field)| (name.as_str(), value(field)))),
     }
 }

@@ -2,6 +2,9 @@
 
 use std::fmt::Write;
 
+use minijinja::value::Value;
+use minijinja::{Error, ErrorKind};
+
 const SECONDS_PER_DAY: i64 = 86_400;
 const MONTHS: [&str; 12] = [
     "January",
@@ -91,6 +94,14 @@ pub(crate) fn format(now: i64, format: &str) -> Result<String, UnknownDirective>
         };
     }
     Ok(out)
+}
+
+/// The function `strftime_now` of templates, at the time `now`.
+pub(crate) fn function(now: i64) -> Value {
+    Value::from_function(move |pattern: String| {
+        format(now, &pattern)
+            .map_err(|error| Error::new(ErrorKind::InvalidOperation, error.to_string()))
+    })
 }
 
 #[cfg(test)]

@@ -4,13 +4,14 @@
 //! (<https://github.com/huggingface/transformers/blob/main/src/transformers/utils/chat_template_utils.py>):
 //! `trim_blocks`, `lstrip_blocks`, loop controls, a `tojson` that writes plain JSON, `raise_exception`, `strftime_now`.
 
+use std::error::Error as _;
 use std::fmt;
 
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Value;
 use minijinja::{Environment, ErrorKind, UndefinedBehavior};
 
-use crate::{Conversation, Error, context, json, strftime};
+use crate::{Conversation, Error, context, json};
 
 /// The format for models whose file has no template: what most models of the last years were trained on.
 const CHATML: &str = "\
@@ -84,20 +85,25 @@ impl Template {
 
     /// The prompt of `conversation`.
     ///
+    /// A message without content is first given to the template as such, and if the template cannot work with that,
+    /// with an empty text: some tell tool calls by the one, and others fail unless they get the other.
+    ///
     /// # Errors
     /// [`Error::Template`] if the template refuses the conversation (`raise_exception`) or cannot work with it.
     pub fn render(&self, conversation: &Conversation) -> Result<String, Error> {
-        let context = context::values(conversation, &self.special)
-            .into_iter()
-            .chain(
-                conversation
-                    .now
-                    .map(|now| ("strftime_now".to_owned(), strftime_now(now))),
-            );
-        self.environment
-            .get_template(NAME)
-            .and_then(|template| template.render(context.collect::<Value>()))
-            .map_err(|error| located(&error, &self.source))
+        let render = |no_content: Value| {
+            let variables = context::variables(conversation, &self.special, &no_content);
+            self.environment.get_template(NAME)?.render(variables)
+        };
+        let lacks_content = conversation
+            .messages
+            .iter()
+            .any(|message| message.content.is_none());
+        match render(Value::from(())) {
+            Err(error) if lacks_content && !is_raised(&error) => render(Value::from("")),
+            result => result,
+        }
+        .map_err(|error| located(&error, &self.source))
     }
 }
 
@@ -115,14 +121,6 @@ impl std::error::Error for Raised {}
 
 fn raise_exception(message: String) -> Result<Value, minijinja::Error> {
     Err(minijinja::Error::new(ErrorKind::InvalidOperation, message).with_source(Raised))
-}
-
-fn strftime_now(now: i64) -> Value {
-    Value::from_function(move |format: String| {
-        strftime::format(now, &format).map_err(|directive| {
-            minijinja::Error::new(ErrorKind::InvalidOperation, directive.to_string())
-        })
-    })
 }
 
 /// `source` with `{% generation %}` and `{% endgeneration %}` made void: they mark what a model is trained on, and
@@ -148,6 +146,22 @@ fn without_generation_tags(source: &str) -> String {
     }
     result.push_str(rest);
     result
+}
+
+/// What `error` goes back to: one that is passed on has its cause as source.
+fn innermost(error: &minijinja::Error) -> &minijinja::Error {
+    let mut innermost = error;
+    while let Some(cause) = innermost.source().and_then(|source| source.downcast_ref()) {
+        innermost = cause;
+    }
+    innermost
+}
+
+/// Whether the template itself raised `error`.
+fn is_raised(error: &minijinja::Error) -> bool {
+    innermost(error)
+        .source()
+        .is_some_and(|source| source.is::<Raised>())
 }
 
 /// The line and cause of `error`.
