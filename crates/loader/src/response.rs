@@ -35,7 +35,7 @@ pub(crate) struct Asked<'a> {
     pub(crate) size: Option<u64>,
     /// From an earlier answer.
     pub(crate) validator: &'a Validator,
-    /// Whether anything of the file has been taken over already.
+    /// Whether anything of the model has been taken over already.
     pub(crate) resuming: bool,
 }
 

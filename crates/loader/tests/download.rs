@@ -415,7 +415,8 @@ proptest! {
         // When the trouble is over, the model loads.
         case.world.faults = Faults::default();
         if !hashed || case.world.version == 1 {
-            let End::Done(summary, tensors) = case.load() else { panic!("no trouble, no model") };
+            let end = case.load();
+            let End::Done(summary, tensors) = end else { panic!("no trouble, but {end:?}") };
             prop_assert!(summary.stored);
             prop_assert!(versions.contains(&tensors));
         }

@@ -137,7 +137,7 @@ impl Download {
             to: fetch.to,
             size: part.size,
             validator: &part.validator,
-            resuming: from > 0 || part.is_begun(),
+            resuming: from > 0 || self.arrived > 0 || part.is_begun(),
         });
         match judgement {
             Judgement::Take { skip, size } => {
