@@ -114,8 +114,9 @@ impl Engine {
                 soon = soon.max(common);
             }
         }
-        // Less than a page is sooner computed than waited for.
-        if soon >= best.map_or(0, |best| best.common) + self.options.page {
+        // Waiting is never slower than computing the same tokens side by side, but a common beginning of a few tokens (a
+        // BOS token, say) would only make strangers wait for each other.
+        if soon > best.map_or(0, |best| best.common) && soon >= self.options.page {
             return Reuse::Soon;
         }
         Reuse::Now(best)

@@ -34,7 +34,7 @@ pub struct Engine {
     pub(crate) running: Vec<Running>,
     pub(crate) prefixes: PrefixCache<SeqId>,
     /// The request whose prompt was computed first in the last step that computed any.
-    pub(crate) last_turn: RequestId,
+    pub(crate) last_turn: Option<RequestId>,
     /// Events that happened between steps.
     pub(crate) pending: Vec<Event>,
     /// Counters only: what describes the present is filled in by [`Engine::metrics`].
@@ -101,7 +101,7 @@ impl Engine {
             waiting: VecDeque::new(),
             running: Vec::new(),
             prefixes: PrefixCache::new(options.prefix_entries),
-            last_turn: RequestId(0),
+            last_turn: None,
             pending: Vec::new(),
             counters: Metrics::default(),
             options,

@@ -34,7 +34,7 @@ impl Engine {
         let turn = self
             .running
             .iter()
-            .position(|running| running.job.id > self.last_turn);
+            .position(|running| Some(running.job.id) > self.last_turn);
         scheduler::plan(&remaining, self.options.max_batch_tokens, turn.unwrap_or(0))
     }
 
@@ -60,7 +60,7 @@ impl Engine {
             .iter()
             .find(|chunk| running[chunk.index].remaining() > 1)
         {
-            self.last_turn = running[first.index].job.id;
+            self.last_turn = Some(running[first.index].job.id);
         }
 
         let mut rows = (0..logits.rows()).map(|row| logits.row(row));

@@ -1,0 +1,243 @@
+//! An engine with a tiny model of random weights, and answers collected from its events.
+
+// Every test file compiles this module for itself and uses a part of it.
+#![allow(dead_code)]
+
+use std::{
+    cell::Cell,
+    collections::BTreeMap,
+    sync::{Arc, LazyLock},
+};
+
+use engine::{
+    Clock, Engine, EngineOptions, Error, Event, FinishReason, Prompt, Request, RequestId, Timings,
+    Usage,
+};
+use model::{Builder, Model};
+use sampler::{Logprobs, Params};
+use testkit::{Architecture, TinyModel};
+use tokenizer::Tokenizer;
+
+/// Milliseconds that pass between two looks at the test clock.
+const TICK_MS: f64 = 10.0;
+
+/// More steps than any test needs: one that takes more is stuck.
+const STUCK: usize = 10_000;
+
+/// A clock that ticks when it is read.
+#[derive(Default)]
+struct Ticking(Cell<f64>);
+
+impl Clock for Ticking {
+    fn now_ms(&self) -> f64 {
+        self.0.set(self.0.get() + TICK_MS);
+        self.0.get()
+    }
+}
+
+struct Parts {
+    model: Arc<Model>,
+    tokenizer: Arc<Tokenizer>,
+    template: String,
+}
+
+/// One model for all tests of a file.
+static PARTS: LazyLock<Parts> = LazyLock::new(|| {
+    let bytes = TinyModel {
+        layers: 1,
+        ..TinyModel::new(Architecture::Llama)
+    }
+    .to_bytes();
+    let header = gguf::Header::parse(&bytes).unwrap();
+    let mut builder = Builder::new(std::slice::from_ref(&header)).unwrap();
+    for tensor in &header.tensors {
+        builder
+            .write(
+                &tensor.name,
+                &bytes[tensor.offset as usize..tensor.end() as usize],
+            )
+            .unwrap();
+    }
+    Parts {
+        model: Arc::new(builder.finish().unwrap()),
+        tokenizer: Arc::new(Tokenizer::from_metadata(&header.metadata).unwrap()),
+        template: header
+            .metadata
+            .string("tokenizer.chat_template")
+            .unwrap()
+            .unwrap()
+            .to_owned(),
+    }
+});
+
+/// Small limits: a context of 256 tokens, room for one of them, 24 tokens a step.
+pub fn small() -> EngineOptions {
+    EngineOptions {
+        max_batch_tokens: 24,
+        ..EngineOptions::with_context(256)
+    }
+}
+
+/// Room for everything.
+pub fn roomy() -> EngineOptions {
+    EngineOptions {
+        cache_tokens: 8192,
+        ..small()
+    }
+}
+
+pub fn engine(options: EngineOptions) -> Engine {
+    try_engine(options).unwrap()
+}
+
+pub fn try_engine(options: EngineOptions) -> Result<Engine, Error> {
+    engine_with_template(options, Some(&PARTS.template))
+}
+
+pub fn engine_with_template(
+    options: EngineOptions,
+    template: Option<&str>,
+) -> Result<Engine, Error> {
+    let Parts {
+        model, tokenizer, ..
+    } = &*PARTS;
+    let template =
+        template.map(|source| chat::Template::new(source, chat::SpecialTokens::default()).unwrap());
+    let clock = Box::<Ticking>::default();
+    let pool = Box::new(kernels::Serial);
+    Engine::new(
+        Arc::clone(model),
+        Arc::clone(tokenizer),
+        template,
+        options,
+        pool,
+        clock,
+    )
+}
+
+pub fn tokenizer() -> &'static Tokenizer {
+    &PARTS.tokenizer
+}
+
+/// Prompt number `n`: `len` tokens that no other prompt begins with.
+pub fn tokens(n: usize, len: usize) -> Vec<u32> {
+    (0..len)
+        .map(|i| ((i * 31 + i * i * 7 + n * 53) % 250) as u32)
+        .collect()
+}
+
+/// A greedy request for `count` tokens that never ends by itself.
+pub fn request(prompt: Vec<u32>, count: u32) -> Request {
+    Request {
+        sampling: Params::greedy(),
+        max_tokens: Some(count),
+        ignore_eos: true,
+        ..Request::new(Prompt::Tokens(prompt))
+    }
+}
+
+/// Everything that was told about one request.
+#[derive(Debug, Default)]
+pub struct Answer {
+    pub ids: Vec<u32>,
+    pub pieces: Vec<String>,
+    pub logprobs: Vec<Logprobs>,
+    pub prefill: Vec<(usize, usize)>,
+    pub reason: Option<FinishReason>,
+    pub error: Option<Error>,
+    pub usage: Usage,
+    pub timings: Timings,
+}
+
+impl Answer {
+    pub fn text(&self) -> String {
+        self.pieces.concat()
+    }
+
+    pub fn ended(&self) -> bool {
+        self.reason.is_some() || self.error.is_some()
+    }
+
+    fn take(&mut self, event: Event) {
+        assert!(!self.ended(), "{event:?} came after the end");
+        match event {
+            Event::Prefill { done, total, .. } => self.prefill.push((done, total)),
+            Event::Token {
+                token,
+                text,
+                logprobs,
+                ..
+            } => {
+                self.ids.push(token);
+                self.pieces.push(text);
+                self.logprobs.extend(logprobs);
+            }
+            Event::Finished {
+                reason,
+                text,
+                usage,
+                timings,
+                ..
+            } => {
+                self.pieces.push(text);
+                (self.reason, self.usage, self.timings) = (Some(reason), usage, timings);
+            }
+            Event::Failed { error, .. } => self.error = Some(error),
+        }
+    }
+}
+
+/// What was told about each request so far.
+#[derive(Debug, Default)]
+pub struct Answers(BTreeMap<RequestId, Answer>);
+
+impl Answers {
+    pub fn step(&mut self, engine: &mut Engine) {
+        for event in engine.step() {
+            self.0.entry(event.id()).or_default().take(event);
+        }
+    }
+
+    pub fn run(&mut self, engine: &mut Engine) {
+        for _ in 0..STUCK {
+            if engine.is_idle() {
+                return;
+            }
+            self.step(engine);
+        }
+        panic!("still not idle: {engine:?}");
+    }
+
+    pub fn get(&self, id: RequestId) -> &Answer {
+        &self.0[&id]
+    }
+
+    pub fn tokens_of(&self, id: RequestId) -> usize {
+        self.0.get(&id).map_or(0, |answer| answer.ids.len())
+    }
+}
+
+/// Answers requests all at once, in their order.
+pub fn answer_all(engine: &mut Engine, requests: Vec<Request>) -> Vec<Answer> {
+    let ids: Vec<_> = requests
+        .into_iter()
+        .map(|request| engine.submit(request).unwrap())
+        .collect();
+    let mut answers = Answers::default();
+    answers.run(engine);
+    ids.iter().map(|id| answers.0.remove(id).unwrap()).collect()
+}
+
+pub fn answer(engine: &mut Engine, request: Request) -> Answer {
+    answer_all(engine, vec![request]).remove(0)
+}
+
+/// The tokens that a fresh engine, doing nothing else, chooses.
+pub fn alone(request: &Request) -> Vec<u32> {
+    let options = EngineOptions {
+        max_batch_tokens: 256,
+        prefix_entries: 0,
+        ..roomy()
+    };
+    answer(&mut engine(options), request.clone()).ids
+}
