@@ -47,7 +47,7 @@ impl Writer {
             ValueKind::Number if value.is_integer() => {
                 let _ = write!(self.out, "{value}");
             }
-            ValueKind::Number => self.float(f64::try_from(value.clone())?),
+            ValueKind::Number => self.out.push_str(&float(f64::try_from(value.clone())?)),
             ValueKind::String => self.string(value.as_str().unwrap_or_default()),
             ValueKind::Seq | ValueKind::Iterable => {
                 let items: Vec<Value> = value.try_iter()?.collect();
@@ -107,23 +107,6 @@ impl Writer {
         }
     }
 
-    /// Python writes at least two digits of an exponent, and its sign.
-    fn float(&mut self, number: f64) {
-        let shortest = format!("{number:?}");
-        let text = match shortest.split_once('e') {
-            Some((digits, exponent)) => match exponent.strip_prefix('-') {
-                Some(exponent) => format!("{digits}e-{exponent:0>2}"),
-                None => format!("{digits}e+{exponent:0>2}"),
-            },
-            None => match shortest.as_str() {
-                "inf" => "Infinity".to_owned(),
-                "-inf" => "-Infinity".to_owned(),
-                _ => shortest,
-            },
-        };
-        self.out.push_str(&text);
-    }
-
     fn string(&mut self, text: &str) {
         self.out.push('"');
         for c in text.chars() {
@@ -147,5 +130,21 @@ impl Writer {
         for unit in c.encode_utf16(&mut [0; 2]) {
             let _ = write!(self.out, "\\u{unit:04x}");
         }
+    }
+}
+
+/// `number` as Python writes it: with at least two digits of an exponent, and its sign.
+fn float(number: f64) -> String {
+    let shortest = format!("{number:?}");
+    match shortest.split_once('e') {
+        Some((digits, exponent)) => match exponent.strip_prefix('-') {
+            Some(exponent) => format!("{digits}e-{exponent:0>2}"),
+            None => format!("{digits}e+{exponent:0>2}"),
+        },
+        None => match shortest.as_str() {
+            "inf" => "Infinity".to_owned(),
+            "-inf" => "-Infinity".to_owned(),
+            _ => shortest,
+        },
     }
 }

@@ -8,7 +8,7 @@ use std::error::Error as _;
 use std::fmt;
 
 use minijinja::syntax::SyntaxConfig;
-use minijinja::value::Value;
+use minijinja::value::{Value, ValueKind};
 use minijinja::{Environment, ErrorKind, UndefinedBehavior};
 
 use crate::{Conversation, Error, context, json};
@@ -26,8 +26,8 @@ const CHATML: &str = "\
 /// The environment's name for the one template in it.
 const NAME: &str = "chat_template";
 
-/// Instructions that a template may execute: far more than any prompt takes, but an endless one ends within seconds.
-const FUEL: u64 = 50_000_000;
+/// Instructions that a template may execute: far more than any prompt takes, but an endless one ends within a second or two.
+const FUEL: u64 = 10_000_000;
 
 /// The texts of the tokens that templates write around a conversation.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -67,6 +67,8 @@ impl Template {
             .set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
         environment.set_fuel(Some(FUEL));
         environment.add_filter("tojson", json::tojson);
+        environment.add_test("iterable", is_iterable);
+        environment.add_test("sequence", is_iterable);
         environment.add_function("raise_exception", raise_exception);
         environment
             .add_template_owned(NAME, source.clone())
@@ -121,6 +123,12 @@ impl std::error::Error for Raised {}
 
 fn raise_exception(message: String) -> Result<Value, minijinja::Error> {
     Err(minijinja::Error::new(ErrorKind::InvalidOperation, message).with_source(Raised))
+}
+
+/// Python's notion of what can be iterated over, and Jinja's of a sequence: texts and maps can, none cannot.
+fn is_iterable(value: &Value) -> bool {
+    use ValueKind::{Iterable, Map, Seq, String, Undefined};
+    matches!(value.kind(), Iterable | Map | Seq | String | Undefined)
 }
 
 /// `source` with `{% generation %}` and `{% endgeneration %}` made void: they mark what a model is trained on, and

@@ -35,6 +35,27 @@ fn conversation(case: &Value, now: i64) -> Conversation {
     }
 }
 
+/// Where a prompt parts from the expected one, or what else is unlike.
+fn difference(found: &Result<String, Error>, expected: &Value) -> String {
+    const SHOWN: usize = 60;
+    let (Ok(found), Some(expected)) = (found, expected["prompt"].as_str()) else {
+        let expected: String = expected.to_string().chars().take(SHOWN).collect();
+        return format!("expected {expected}, found {found:?}");
+    };
+    let same = found
+        .chars()
+        .zip(expected.chars())
+        .take_while(|(a, b)| a == b)
+        .count();
+    let rest = |text: &str| {
+        text.chars()
+            .skip(same.saturating_sub(SHOWN))
+            .take(2 * SHOWN)
+            .collect::<String>()
+    };
+    format!("expected {:?}, found {:?}", rest(expected), rest(found))
+}
+
 #[test]
 fn prompts_are_those_of_jinja2() {
     let golden = fs::read_to_string(fixtures().join("golden.json")).expect("golden.json");
@@ -68,9 +89,7 @@ fn prompts_are_those_of_jinja2() {
                 Err(_) => false,
             };
             if !same {
-                differences.push(format!(
-                    "{name}, {case}:\nfound    {found:?}\nexpected {expected}"
-                ));
+                differences.push(format!("{name}, {case}: {}", difference(&found, expected)));
             }
         }
     }
