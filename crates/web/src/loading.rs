@@ -245,11 +245,12 @@ pub async fn load(
 #[wasm_bindgen]
 pub async fn pull(
     addresses: Vec<String>,
+    files: Vec<File>,
     fetch: Ts<FetchSettings>,
     signal: AbortSignal,
     progress: Function,
 ) -> Result<Ts<Loaded>, Error> {
-    let (source, options) = open(&addresses, Vec::new(), fetch.to_rust()?)?;
+    let (source, options) = open(&addresses, files, fetch.to_rust()?)?;
     let reporter = Reporter::new(&progress);
     let report = |at| reporter.report(at);
     let loaded = io::load(&source, &options, Some(&signal), &report, &mut CheckSink).await?;

@@ -24,7 +24,7 @@ export interface FetchOptions {
 
 /** The source as the worker takes it: absolute addresses, or files. */
 export function toSourceInput(source: ModelSource): SourceInput {
-  const list: unknown[] = typeof source === "string" || source instanceof URL || source instanceof Blob ? [source] : Array.from(source ?? []);
+  const list: unknown[] = typeof source === "string" || source instanceof URL || source instanceof Blob ? [source] : Array.from<unknown>(source);
   if (list.length === 0) throw invalidRequest("the source names no model: give an address, hf:owner/repo:QUANT, or files");
   if (list.every((item) => item instanceof Blob)) return { files: list.map(toFile) };
   if (list.every((item) => typeof item === "string" || item instanceof URL)) return { addresses: list.map(toAddress) };
@@ -51,7 +51,7 @@ function toAddress(address: string | URL): string {
   const text = String(address);
   if (text.startsWith("hf:")) return text;
   try {
-    return new URL(text, document.baseURI).href;
+    return new URL(text, globalThis.document?.baseURI ?? globalThis.location?.href).href;
   } catch {
     throw invalidRequest(`${JSON.stringify(text)} is not an address: give https://host/model.gguf or hf:owner/repo:QUANT`);
   }

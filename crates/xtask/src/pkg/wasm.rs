@@ -1,0 +1,122 @@
+//! The wasm module, once per variant: cargo, then wasm-bindgen, then wasm-opt.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use sha2::{Digest, Sha256};
+
+use crate::project::{Project, run, say};
+use crate::tools;
+
+/// wasm-bindgen's JavaScript, its types, and the module itself.
+pub(super) const GLUE: &str = "minnow.js";
+pub(super) const GLUE_TYPES: &str = "minnow.d.ts";
+pub(super) const MODULE: &str = "minnow_bg.wasm";
+
+/// One build of the wasm module.
+pub(crate) struct Variant {
+    /// Its name in the package.
+    pub(crate) name: &'static str,
+    features: &'static str,
+}
+
+/// Plain SIMD128 is the floor; relaxed SIMD is picked where the browser has it.
+pub(crate) const VARIANTS: &[Variant] = &[
+    Variant {
+        name: "simd",
+        features: "+simd128",
+    },
+    Variant {
+        name: "relaxed",
+        features: "+simd128,+relaxed-simd",
+    },
+];
+
+impl Variant {
+    /// Each variant has a target folder of its own, so that they do not rebuild each other's work.
+    pub(crate) fn target_dir(&self) -> String {
+        format!("target/wasm-{}", self.name)
+    }
+
+    /// The compiler flags that make the variant.
+    pub(crate) fn rustflags(&self) -> String {
+        format!("-C target-feature={}", self.features)
+    }
+
+    /// What wasm-opt may use: the variant's own features, and those that the compiler uses anyway.
+    fn optimizer_features(&self) -> Vec<&'static str> {
+        let mut features = vec![
+            "--enable-bulk-memory",
+            "--enable-multivalue",
+            "--enable-mutable-globals",
+            "--enable-nontrapping-float-to-int",
+            "--enable-reference-types",
+            "--enable-sign-ext",
+            "--enable-simd",
+        ];
+        if self.features.contains("relaxed-simd") {
+            features.push("--enable-relaxed-simd");
+        }
+        features
+    }
+}
+
+/// Builds a variant, unless nothing has changed, and returns the folder with its files.
+pub(super) fn build(project: &Project, variant: &Variant, template: &Path) -> Result<PathBuf> {
+    tools::wasm_target(project)?;
+    let bindgen = tools::wasm_bindgen(project)?.join("wasm-bindgen");
+    say(format!("Building the {} module", variant.name));
+    run(project
+        .cargo()
+        .args(["build", "--quiet", "--release", "--package", "web"])
+        .args([
+            "--target",
+            tools::WASM_TARGET,
+            "--target-dir",
+            &variant.target_dir(),
+        ])
+        .env_remove("CARGO_ENCODED_RUSTFLAGS")
+        .env("RUSTFLAGS", variant.rustflags()))?;
+    let compiled = project
+        .path(variant.target_dir())
+        .join(tools::WASM_TARGET)
+        .join("release/web.wasm");
+
+    let folder = project.path(variant.target_dir()).join("package");
+    let stamp = folder.join(".made-from");
+    let made_from = fingerprint(&compiled, template)?;
+    if fs::read_to_string(&stamp).is_ok_and(|stamped| stamped == made_from) {
+        return Ok(folder);
+    }
+    run(project
+        .command(bindgen)
+        .args(["--target", "web", "--out-name", "minnow", "--out-dir"])
+        .arg(&folder)
+        .arg(&compiled))?;
+    let module = folder.join(MODULE);
+    run(tools::node(project)?
+        .arg(template.join("node_modules/binaryen/bin/wasm-opt"))
+        .arg("-O3")
+        .args(variant.optimizer_features())
+        .arg(&module)
+        .arg("--output")
+        .arg(&module))?;
+    fs::write(&stamp, made_from).with_context(|| format!("cannot write {}", stamp.display()))?;
+    Ok(folder)
+}
+
+/// Changes when the compiled module, or the programs that work on it, or this very program change.
+fn fingerprint(compiled: &Path, template: &Path) -> Result<String> {
+    let mut digest = Sha256::new();
+    let lock = template.join("package-lock.json");
+    for path in [compiled, &lock] {
+        digest.update(fs::read(path).with_context(|| format!("cannot read {}", path.display()))?);
+    }
+    digest.update(include_bytes!("wasm.rs"));
+    Ok(digest
+        .finalize()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect())
+}
