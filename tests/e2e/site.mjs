@@ -25,9 +25,9 @@ const HEADERS = {
 };
 
 /**
- * Serves `root`, and each file of `extra` under its address, on a free port.
+ * Serves `root`, and each file or text of `extra` under its address, on a free port.
  * @param {string} root
- * @param {Record<string, string>} [extra] address → file elsewhere on this machine
+ * @param {Record<string, { file: string } | { text: string, type: string }>} [extra] what lies elsewhere, by address
  * @returns {Promise<{ url: string, requests: string[], close: () => Promise<void> }>}
  */
 export async function serve(root, extra = {}) {
@@ -35,7 +35,8 @@ export async function serve(root, extra = {}) {
   const server = createServer((request, response) => {
     const path = decodeURIComponent(new URL(request.url, "http://localhost").pathname);
     requests.push(path);
-    const file = extra[path] ?? join(root, normalize(path === "/" ? "/index.html" : path));
+    const { file, text, type } = extra[path] ?? { file: join(root, normalize(path === "/" ? "/index.html" : path)) };
+    if (text !== undefined) return response.writeHead(200, { ...HEADERS, "Content-Type": type }).end(text);
     answer(file, request, response).catch(() => {
       if (!response.headersSent) response.writeHead(404, HEADERS);
       response.end("not found");

@@ -112,14 +112,11 @@ export class ChatView {
     const request = { messages, stream: true, stream_options: { include_usage: true }, ...requestOptions(this.preferences) };
     const meter = new TokenMeter();
     const end = { reason: "stop" };
-    let waiting = true;
     const paint = onceAFrame(() => view.update());
     for await (const chunk of await this.model().chat.completions.create(request, { signal })) {
       const choice = chunk.choices[0];
       const { content = "", reasoning_content: reasoning = "" } = choice?.delta ?? {};
       if (content || reasoning) {
-        if (waiting) view.wait(null);
-        waiting = false;
         message.content += content;
         message.reasoning = (message.reasoning ?? "") + reasoning;
         paint();
@@ -130,7 +127,6 @@ export class ChatView {
       if (chunk.usage) end.usage = chunk.usage;
       if (chunk.timings) end.timings = chunk.timings;
     }
-    if (waiting) view.wait(null);
     view.update();
     this.onFigures({ tokensPerSecond: end.timings?.predicted_per_second, contextUsed: end.usage?.total_tokens });
     this.#measureMemory();
@@ -144,7 +140,6 @@ export class ChatView {
   }
 
   #failed(error, message, view) {
-    view.wait(null);
     view.update();
     if (isAbort(error)) message.note = NOTES.abort;
     else view.fail(explain(error));

@@ -22,9 +22,6 @@ const ALLOWED = {
   ALLOWED_URI_REGEXP: /^(?:https?|mailto):/i,
   RETURN_DOM_FRAGMENT: true,
 };
-/** The page's own headings stand above a message's. */
-const HEADING_SHIFT = 3;
-const DEEPEST_HEADING = 6;
 
 /** A container whose content is a growing Markdown text. */
 export class MarkdownView {
@@ -63,10 +60,12 @@ function block(token, links) {
   return wrapper;
 }
 
-/** Moves a heading below the page's own, keeping its look by class. */
+/**
+ * Puts a heading just below the message's own (h2), keeping its look by class: answers begin at any level and skip some,
+ * which would leave holes in the page's outline.
+ */
 function deepen(heading) {
-  const level = Number(heading.tagName.slice(1));
-  const deeper = element(`h${Math.min(level + HEADING_SHIFT, DEEPEST_HEADING)}`, { className: `heading-${level}` });
+  const deeper = element("h3", { className: `heading-${heading.tagName.slice(1)}` });
   deeper.append(...heading.childNodes);
   heading.replaceWith(deeper);
 }

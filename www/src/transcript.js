@@ -89,11 +89,9 @@ export class MessageView {
     this.#markdown.update(content);
   }
 
-  /** While nothing has been said yet: what is being done. @param {string | null} text */
+  /** While nothing has been said yet: what is being done. @param {string} text */
   wait(text) {
-    this.article.classList.toggle("message-waiting", text !== null);
-    if (text !== null) this.#body.replaceChildren(element("p", { className: "muted waiting" }, text));
-    else this.#body.replaceChildren();
+    this.#body.replaceChildren(element("p", { className: "muted waiting" }, text));
   }
 
   /**
