@@ -92,7 +92,9 @@ pub enum Error {
         got: usize,
     },
     /// A dimension that the key–value cache and attention can't work with.
-    #[error("a {what} of {value} is not supported: it must be a positive multiple of {multiple}, at most {limit}")]
+    #[error(
+        "a {what} of {value} is not supported: it must be a positive multiple of {multiple}, at most {limit}"
+    )]
     KvLayout {
         /// Which dimension.
         what: &'static str,
@@ -104,7 +106,9 @@ pub enum Error {
         limit: usize,
     },
     /// Memory could not be allocated.
-    #[error("{bytes} bytes could not be allocated; choose a smaller model or context, or close other programs")]
+    #[error(
+        "{bytes} bytes could not be allocated; choose a smaller model or context, or close other programs"
+    )]
     OutOfMemory {
         /// How many bytes were asked for.
         bytes: usize,

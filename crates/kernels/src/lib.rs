@@ -3,24 +3,36 @@
 pub mod activation;
 mod activations;
 pub mod attention;
+mod decode;
 mod dequantize;
+mod dot;
 mod error;
+mod finite;
 mod format;
+mod isa;
 pub mod kv;
+mod layout;
 mod matmul;
 mod matrix;
 pub mod norm;
+mod packer;
 mod pool;
+mod prefill;
+mod prepared;
 pub mod rope;
 pub mod softmax;
 mod sum;
+#[cfg(test)]
+mod testing;
 mod threads;
 
 pub use activations::Activations;
 pub use dequantize::dequantize;
 pub use error::Error;
 pub use format::Format;
-pub use matmul::matmul;
-pub use matrix::{Matrix, Packer};
+pub use isa::Isa;
+pub use matmul::{matmul, matmul_with};
+pub use matrix::Matrix;
+pub use packer::Packer;
 pub use pool::{Pool, Serial, for_each_chunk, for_each_item};
 pub use threads::{Crew, MAX_THREADS, Threads};

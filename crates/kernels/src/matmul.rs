@@ -1,13 +1,39 @@
 //! `out = x · wᵀ` for packed weights and quantized activations.
 
+use std::marker::PhantomData;
+
+use crate::decode::MatVec;
+use crate::isa::{Isa, Simd, Task};
+use crate::layout::{GROUP, Layout, with_layout};
+use crate::pool::{for_each_chunk, for_each_item};
+use crate::prefill::{MatMul, PANEL_ROWS};
+use crate::prepared::TILE;
 use crate::{Activations, Matrix, Pool};
+
+/// Parts per thread of a matrix–matrix product: more than one, so that a thread that is slower gets less to do.
+const PARTS_PER_THREAD: usize = 4;
 
 /// Multiplies every row of `x` (`[m, w.cols()]`) with every row of `w`: `out[i, r] = Σₖ x[i, k] · w[r, k]`,
 /// `out` being `[m, w.rows()]`.
 ///
+/// Float weights are multiplied with the activations as they are, `out[i, r]` being summed in the order of columns.
+/// For quantized weights each block of a row of `x` is quantized to signed bytes first (32 values for the simple
+/// formats, 256 for the K formats: largest magnitude / 127 is the scale, values are rounded to nearest, ties to
+/// even); products within a block are summed exactly, as integers, and blocks are added in the order of columns
+/// from 0: the modules of `layout` say how for each format. The result does not depend on the instruction set, the
+/// number of threads or the other rows of `x`.
+///
 /// # Panics
 /// If the shapes do not agree.
-pub fn matmul(_pool: &dyn Pool, w: &Matrix, x: &mut Activations, out: &mut [f32]) {
+pub fn matmul(pool: &dyn Pool, w: &Matrix, x: &mut Activations, out: &mut [f32]) {
+    matmul_with(Isa::best(), pool, w, x, out);
+}
+
+/// [`matmul`] with a certain instruction set.
+///
+/// # Panics
+/// If the shapes do not agree.
+pub fn matmul_with(isa: Isa, pool: &dyn Pool, w: &Matrix, x: &mut Activations, out: &mut [f32]) {
     assert_eq!(
         x.cols(),
         w.cols(),
@@ -18,11 +44,95 @@ pub fn matmul(_pool: &dyn Pool, w: &Matrix, x: &mut Activations, out: &mut [f32]
         x.rows() * w.rows(),
         "the output must be [m, rows]"
     );
-    let mut row = vec![0.0; w.cols()];
-    for r in 0..w.rows() {
-        w.dequantize_row(r, &mut row);
-        for (i, x) in x.values().chunks_exact(w.cols()).enumerate() {
-            out[i * w.rows() + r] = row.iter().zip(x).map(|(w, x)| w * x).sum();
+    if out.is_empty() {
+        return;
+    }
+    with_layout!(w.format(), L => if x.rows() == 1 {
+        mat_vec::<L>(isa, pool, w, x, out);
+    } else {
+        mat_mul::<L>(isa, pool, w, x, out);
+    });
+}
+
+/// One row of activations: threads take consecutive row groups.
+fn mat_vec<L: Layout>(isa: Isa, pool: &dyn Pool, w: &Matrix, x: &mut Activations, out: &mut [f32]) {
+    isa.run(Prepare::<L, 1> {
+        isa,
+        pool,
+        x,
+        layout: PhantomData,
+    });
+    let (blocks, per_group) = (w.blocks::<L>(), w.blocks_per_group::<L>());
+    let groups = w.rows().div_ceil(GROUP);
+    let groups_per_part = groups.div_ceil(pool.threads());
+    for_each_chunk(pool, out, groups_per_part * GROUP, &|part, out| {
+        let first = part * groups_per_part;
+        let groups = out.len().div_ceil(GROUP);
+        let blocks = &blocks[first * per_group..][..groups * per_group];
+        isa.run(MatVec::<L> {
+            blocks,
+            per_group,
+            acts: x,
+            out,
+            layout: PhantomData,
+        });
+    });
+}
+
+/// Several rows of activations: threads draw parts of consecutive panels.
+fn mat_mul<L: Layout>(isa: Isa, pool: &dyn Pool, w: &Matrix, x: &mut Activations, out: &mut [f32]) {
+    isa.run(Prepare::<L, TILE> {
+        isa,
+        pool,
+        x,
+        layout: PhantomData,
+    });
+    let (blocks, per_group) = (w.blocks::<L>(), w.blocks_per_group::<L>());
+    let panels = w.rows().div_ceil(PANEL_ROWS);
+    let parts = if pool.threads() == 1 {
+        1
+    } else {
+        pool.threads() * PARTS_PER_THREAD
+    };
+    let rows_per_part = panels.div_ceil(parts) * PANEL_ROWS;
+    let mut outs: Vec<Vec<&mut [f32]>> = Vec::new();
+    outs.resize_with(w.rows().div_ceil(rows_per_part), || {
+        Vec::with_capacity(x.rows())
+    });
+    for row in out.chunks_exact_mut(w.rows()) {
+        for (part, out) in outs.iter_mut().zip(row.chunks_mut(rows_per_part)) {
+            part.push(out);
         }
+    }
+    let x = &*x;
+    for_each_item(pool, outs.into_iter().enumerate(), &|(part, out)| {
+        let first = part * rows_per_part / GROUP;
+        let groups = first..first + out[0].len().div_ceil(GROUP);
+        isa.run(MatMul::<L> {
+            blocks,
+            per_group,
+            acts: x,
+            groups,
+            out,
+            layout: PhantomData,
+        });
+    });
+}
+
+/// Prepares the activations that `L` reads with an instruction set, in tiles of `COLS` rows.
+struct Prepare<'a, L, const COLS: usize> {
+    isa: Isa,
+    pool: &'a dyn Pool,
+    x: &'a mut Activations,
+    layout: PhantomData<L>,
+}
+
+impl<L: Layout, const COLS: usize> Task for Prepare<'_, L, COLS> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, _: S) {
+        self.x
+            .prepare::<L::Acts<S, COLS>>(self.isa, self.pool, COLS);
     }
 }

@@ -1,96 +1,36 @@
-//! Weight matrices in the layout the kernels want, made from file bytes as they arrive.
+//! Weight matrices in the layout the kernels want.
 
-use crate::{Error, Format, dequantize};
+use zerocopy::FromBytes;
 
-/// Takes the bytes of one matrix in file order, in pieces of any size, and packs them.
-#[derive(Debug)]
-pub struct Packer {
-    format: Format,
-    rows: usize,
-    cols: usize,
-    expected: usize,
-    data: Vec<u8>,
-}
+use crate::layout::{GROUP, Layout, with_layout};
+use crate::packer::group_bytes;
+use crate::{Format, dequantize};
 
-impl Packer {
-    /// A packer for `[rows, cols]` weights of `format`.
-    ///
-    /// # Errors
-    /// [`Error::PartialBlock`], [`Error::Empty`] or [`Error::TooLarge`].
-    pub fn new(format: Format, rows: usize, cols: usize) -> Result<Self, Error> {
-        let row_bytes = format.row_bytes(cols)?;
-        if rows == 0 || cols == 0 {
-            return Err(Error::Empty { format, rows, cols });
-        }
-        let expected = row_bytes
-            .checked_mul(rows)
-            .ok_or(Error::TooLarge { format, rows, cols })?;
-        Ok(Self {
-            format,
-            rows,
-            cols,
-            expected,
-            data: Vec::new(),
-        })
-    }
-
-    /// Takes the next bytes.
-    ///
-    /// # Errors
-    /// [`Error::TooManyBytes`] if they are more than the matrix has left, [`Error::NotFinite`].
-    pub fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
-        if bytes.len() > self.remaining() {
-            return Err(Error::TooManyBytes {
-                format: self.format,
-                rows: self.rows,
-                cols: self.cols,
-                expected: self.expected,
-                excess: bytes.len() - self.remaining(),
-            });
-        }
-        self.data.extend_from_slice(bytes);
-        Ok(())
-    }
-
-    /// Bytes still to come.
-    #[must_use]
-    pub fn remaining(&self) -> usize {
-        self.expected - self.data.len()
-    }
-
-    /// The packed matrix.
-    ///
-    /// # Errors
-    /// [`Error::MissingBytes`] if [`Self::remaining`] is not 0.
-    pub fn finish(self) -> Result<Matrix, Error> {
-        if self.remaining() != 0 {
-            return Err(Error::MissingBytes {
-                format: self.format,
-                rows: self.rows,
-                cols: self.cols,
-                expected: self.expected,
-                missing: self.remaining(),
-            });
-        }
-        Ok(Matrix {
-            format: self.format,
-            rows: self.rows,
-            cols: self.cols,
-            data: self.data,
-        })
-    }
-}
-
-/// An immutable `[rows, cols]` matrix of packed weights.
+/// An immutable `[rows, cols]` matrix of packed weights; [`crate::Packer`] makes it.
 #[derive(Debug)]
 pub struct Matrix {
     format: Format,
     rows: usize,
     cols: usize,
-    data: Vec<u8>,
+    /// Blocks of four rows: by group of rows, then by columns. Missing rows of the last group are zero.
+    packed: Vec<u8>,
 }
 
 impl Matrix {
+    /// `packed` has to consist of the blocks of the format's [`Layout`].
+    pub(crate) fn new(format: Format, rows: usize, cols: usize, packed: Vec<u8>) -> Self {
+        assert_eq!(
+            packed.len(),
+            rows.div_ceil(GROUP) * group_bytes(format, cols)
+        );
+        Self {
+            format,
+            rows,
+            cols,
+            packed,
+        }
+    }
+
     /// The format of the file it came from.
     #[must_use]
     pub fn format(&self) -> Format {
@@ -112,7 +52,21 @@ impl Matrix {
     /// Bytes of the packed form.
     #[must_use]
     pub fn packed_bytes(&self) -> usize {
-        self.data.len()
+        self.packed.len()
+    }
+
+    /// The packed blocks, by group of rows, then by columns.
+    ///
+    /// # Panics
+    /// If the matrix has another format than `L`.
+    pub(crate) fn blocks<L: Layout>(&self) -> &[L::Block] {
+        assert_eq!(self.format, L::FORMAT);
+        <[L::Block]>::ref_from_bytes(&self.packed).expect("a whole number of blocks")
+    }
+
+    /// Blocks of a group of rows.
+    pub(crate) fn blocks_per_group<L: Layout>(&self) -> usize {
+        self.cols.div_ceil(L::LEN)
     }
 
     /// Row `row` as floats, equal to [`dequantize`] of the file's blocks.
@@ -120,8 +74,32 @@ impl Matrix {
     /// # Panics
     /// If there is no such row or `out` is not `cols` long.
     pub fn dequantize_row(&self, row: usize, out: &mut [f32]) {
-        let bytes = self.data.len() / self.rows;
-        dequantize(self.format, &self.data[row * bytes..][..bytes], out)
-            .expect("out has cols values");
+        assert!(
+            row < self.rows,
+            "row {row} of a matrix of {} rows",
+            self.rows
+        );
+        assert_eq!(
+            out.len(),
+            self.cols,
+            "a row has as many values as the matrix has columns"
+        );
+        with_layout!(self.format, L => self.dequantize_row_of::<L>(row, out));
+    }
+
+    /// [`Self::dequantize_row`]: unpacks block by block into the file's form.
+    fn dequantize_row_of<L: Layout>(&self, row: usize, out: &mut [f32]) {
+        let per_group = self.blocks_per_group::<L>();
+        let blocks = &self.blocks::<L>()[row / GROUP * per_group..][..per_group];
+        for (block, out) in blocks.iter().zip(out.chunks_mut(L::LEN)) {
+            let bytes = out.len() / L::FORMAT.block_len() * L::FORMAT.block_bytes();
+            let mut file = [0; MAX_FILE_BLOCK];
+            let file = &mut file[..bytes];
+            L::unpack_row(block, row % GROUP, file);
+            dequantize(L::FORMAT, file, out).expect("whole blocks");
+        }
     }
 }
+
+/// Bytes of the largest block of the file.
+const MAX_FILE_BLOCK: usize = Format::Q6_K.block_bytes();

@@ -1,0 +1,78 @@
+//! Matrix–vector products: bound by how fast weights arrive from memory.
+//!
+//! Several row groups far apart are multiplied together, a block of each in turn: the hardware prefetcher follows
+//! several streams, which brings more bytes per second than one.
+
+use std::hint::black_box;
+use std::marker::PhantomData;
+
+use crate::Activations;
+use crate::isa::{Simd, Task};
+use crate::layout::{GROUP, Layout};
+
+/// Row groups advanced together.
+const STREAMS: usize = 4;
+
+/// Products of consecutive row groups with the one row of `acts`.
+pub(crate) struct MatVec<'a, L: Layout> {
+    pub(crate) blocks: &'a [L::Block],
+    pub(crate) per_group: usize,
+    pub(crate) acts: &'a Activations,
+    /// One value per row; the last group may have fewer than four.
+    pub(crate) out: &'a mut [f32],
+    pub(crate) layout: PhantomData<L>,
+}
+
+impl<L: Layout> Task for MatVec<'_, L> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let acts = self.acts.prepared::<L::Acts<S, 1>>();
+        let group = |g: usize| &self.blocks[g * self.per_group..][..self.per_group];
+        let groups = self.out.len().div_ceil(GROUP);
+        let apart = groups / STREAMS;
+        for first in 0..apart {
+            let at: [usize; STREAMS] = std::array::from_fn(|i| first + i * apart);
+            let sums = dot_groups::<S, L, STREAMS>(s, at.map(group), acts);
+            for (g, sum) in at.into_iter().zip(sums) {
+                store(s, sum, &mut self.out[g * GROUP..]);
+            }
+        }
+        for g in apart * STREAMS..groups {
+            let [sum] = dot_groups::<S, L, 1>(s, [group(g)], acts);
+            store(s, sum, &mut self.out[g * GROUP..]);
+        }
+    }
+}
+
+/// The products of `N` row groups.
+#[inline(always)]
+fn dot_groups<S: Simd, L: Layout, const N: usize>(
+    s: S,
+    groups: [&[L::Block]; N],
+    acts: &[L::Acts<S, 1>],
+) -> [S::V; N] {
+    let len = acts.len();
+    let groups = groups.map(|blocks| &blocks[..len]);
+    // Opaque, so that each stream loads its activations: shared, they would have to be kept in registers, of which
+    // there are too few.
+    let acts = black_box([acts; N]).map(|acts| &acts[..len]);
+    let mut sums = [s.splat_f32(0.0); N];
+    for i in 0..len {
+        for n in 0..N {
+            sums[n] = L::dot(s, &groups[n][i], &acts[n][i], sums[n]);
+        }
+    }
+    sums
+}
+
+/// Stores the values of four rows, or of those that `out` still has.
+#[inline(always)]
+pub(crate) fn store<S: Simd>(s: S, v: S::V, out: &mut [f32]) {
+    let mut bytes = [0; 16];
+    s.store(v, &mut bytes);
+    for (out, value) in out.iter_mut().zip(bytes.as_chunks::<4>().0) {
+        *out = f32::from_le_bytes(*value);
+    }
+}

@@ -1,0 +1,260 @@
+//! How integer products are formed: three arrangements of the same sum.
+//!
+//! A packed weight vector holds four rows × four consecutive columns of 8 bits, so an accumulator has a 32-bit lane
+//! for each of four rows and no sum ever crosses lanes. Accumulators are decreased by products: written as a sum,
+//! LLVM re-associates the additions into a wide tree, whose intermediate values an engine with 16 vector registers
+//! then spills. The sign is taken back by a negative scale at the end, which is exact.
+
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
+
+use crate::isa::{Bytes16, Simd, ZERO};
+
+/// Plain data without alignment: every bit pattern is a value.
+pub(crate) trait Pod:
+    FromBytes + IntoBytes + KnownLayout + Immutable + Unaligned + Copy
+{
+}
+
+impl<T: FromBytes + IntoBytes + KnownLayout + Immutable + Unaligned + Copy> Pod for T {}
+
+/// Four consecutive activations of a row, repeated for four weight rows.
+pub(crate) trait Step: Pod + Send + Sync + 'static {
+    /// The form that makes and sums such steps.
+    type Dot: DotForm<Step = Self>;
+}
+
+impl Step for [Bytes16; 1] {
+    type Dot = ByteDot;
+}
+
+impl Step for [Bytes16; 2] {
+    type Dot = WordDot;
+}
+
+/// An arrangement of activations, and the products of weight vectors with it.
+///
+/// An *accumulator* holds, for each of four rows, minus a sum of products. At most 16 products of weights up to 15,
+/// or 8 of weights up to 31, may go into one before it is widened; a start value that centres the weights
+/// (`centre · sum of activations`) allows 16 of |weight − centre| ≤ 16, or 8 of ≤ 32 (the arithmetic wraps, only
+/// the final value has to fit 16 bits).
+pub(crate) trait DotForm: Copy {
+    /// What it reads of the activations.
+    type Step: Step;
+
+    /// The steps of sixteen consecutive quantized activations.
+    fn steps<S: Simd>(s: S, q: S::V) -> [Self::Step; 4];
+
+    /// `acc − w · a` for each row.
+    fn sub<S: Simd>(s: S, acc: S::V, w: S::V, a: &Self::Step) -> S::V;
+
+    /// Minus the accumulator.
+    fn negate<S: Simd>(s: S, acc: S::V) -> S::V;
+
+    /// The accumulator times 2ᴺ.
+    fn shl<S: Simd, const N: i32>(s: S, acc: S::V) -> S::V;
+
+    /// The accumulator as one `i32` per row.
+    fn widen<S: Simd>(s: S, acc: S::V) -> S::V;
+
+    /// The accumulator times a scale per row (as [`Self::scale_u8`] gives it), as one `i32` per row.
+    fn scaled<S: Simd>(s: S, acc: S::V, scale: S::V) -> S::V;
+
+    /// Byte `j` of each 32-bit lane, unsigned, as the scale of its row.
+    fn scale_u8<S: Simd>(s: S, scales: S::V, j: usize) -> S::V;
+
+    /// Byte `j` of each 32-bit lane, signed, as the scale of its row.
+    fn scale_i8<S: Simd>(s: S, scales: S::V, j: usize) -> S::V;
+}
+
+/// Splats each 32-bit lane of `v` into a vector of its own.
+#[inline(always)]
+fn splat_lanes<S: Simd>(s: S, v: S::V) -> [Bytes16; 4] {
+    let mut out = [[0; 16]; 4];
+    s.store(s.broadcast::<0>(v), &mut out[0]);
+    s.store(s.broadcast::<1>(v), &mut out[1]);
+    s.store(s.broadcast::<2>(v), &mut out[2]);
+    s.store(s.broadcast::<3>(v), &mut out[3]);
+    out
+}
+
+/// Swizzle indices that put byte `j` of each 32-bit lane at the bytes of the lane that `places` names.
+const fn byte_of_lane(j: u8, places: [bool; 4]) -> Bytes16 {
+    let mut indices = [ZERO; 16];
+    let mut i = 0;
+    while i < 16 {
+        if places[i % 4] {
+            indices[i] = (i / 4 * 4) as u8 + j;
+        }
+        i += 1;
+    }
+    indices
+}
+
+/// [`byte_of_lane`] for each byte.
+const fn bytes_of_lane(places: [bool; 4]) -> [Bytes16; 4] {
+    [
+        byte_of_lane(0, places),
+        byte_of_lane(1, places),
+        byte_of_lane(2, places),
+        byte_of_lane(3, places),
+    ]
+}
+
+/// Activations as bytes, for instruction sets that multiply unsigned by signed bytes and add pairs: accumulators
+/// are two `i16` per row.
+#[derive(Clone, Copy)]
+pub(crate) struct ByteDot;
+
+impl DotForm for ByteDot {
+    type Step = [Bytes16; 1];
+
+    #[inline(always)]
+    fn steps<S: Simd>(s: S, q: S::V) -> [Self::Step; 4] {
+        splat_lanes(s, q).map(|step| [step])
+    }
+
+    #[inline(always)]
+    fn sub<S: Simd>(s: S, acc: S::V, w: S::V, a: &Self::Step) -> S::V {
+        s.sub_i16(acc, s.dot_u7_i8(w, s.load(&a[0])))
+    }
+
+    #[inline(always)]
+    fn negate<S: Simd>(s: S, acc: S::V) -> S::V {
+        s.sub_i16(s.splat_i32(0), acc)
+    }
+
+    #[inline(always)]
+    fn shl<S: Simd, const N: i32>(s: S, acc: S::V) -> S::V {
+        s.shl_i16::<N>(acc)
+    }
+
+    #[inline(always)]
+    fn widen<S: Simd>(s: S, acc: S::V) -> S::V {
+        s.dot_i16(acc, s.splat_i16(1))
+    }
+
+    #[inline(always)]
+    fn scaled<S: Simd>(s: S, acc: S::V, scale: S::V) -> S::V {
+        s.dot_i16(acc, scale)
+    }
+
+    #[inline(always)]
+    fn scale_u8<S: Simd>(s: S, scales: S::V, j: usize) -> S::V {
+        const LOW_BYTES: [Bytes16; 4] = bytes_of_lane([true, false, true, false]);
+        s.swizzle(scales, &LOW_BYTES[j])
+    }
+
+    #[inline(always)]
+    fn scale_i8<S: Simd>(s: S, scales: S::V, j: usize) -> S::V {
+        const HIGH_BYTES: [Bytes16; 4] = bytes_of_lane([false, true, false, true]);
+        s.shr_i16::<8>(s.swizzle(scales, &HIGH_BYTES[j]))
+    }
+}
+
+/// Activations as 16-bit words, even columns apart from odd ones, for instruction sets that only multiply words:
+/// accumulators are one `i32` per row, and any number of products fits.
+#[derive(Clone, Copy)]
+pub(crate) struct WordDot;
+
+impl DotForm for WordDot {
+    /// Columns 0 and 2, columns 1 and 3.
+    type Step = [Bytes16; 2];
+
+    #[inline(always)]
+    fn steps<S: Simd>(s: S, q: S::V) -> [Self::Step; 4] {
+        let even = splat_lanes(s, s.shr_i16::<8>(s.shl_i16::<8>(q)));
+        let odd = splat_lanes(s, s.shr_i16::<8>(q));
+        std::array::from_fn(|i| [even[i], odd[i]])
+    }
+
+    #[inline(always)]
+    fn sub<S: Simd>(s: S, acc: S::V, w: S::V, a: &Self::Step) -> S::V {
+        let even = s.and(w, s.splat_i16(0x00ff));
+        let odd = s.shr_u16::<8>(w);
+        let acc = s.sub_i32(acc, s.dot_i16(even, s.load(&a[0])));
+        s.sub_i32(acc, s.dot_i16(odd, s.load(&a[1])))
+    }
+
+    #[inline(always)]
+    fn negate<S: Simd>(s: S, acc: S::V) -> S::V {
+        s.sub_i32(s.splat_i32(0), acc)
+    }
+
+    #[inline(always)]
+    fn shl<S: Simd, const N: i32>(s: S, acc: S::V) -> S::V {
+        s.shl_i32::<N>(acc)
+    }
+
+    #[inline(always)]
+    fn widen<S: Simd>(_: S, acc: S::V) -> S::V {
+        acc
+    }
+
+    #[inline(always)]
+    fn scaled<S: Simd>(s: S, acc: S::V, scale: S::V) -> S::V {
+        s.mul_i32(acc, scale)
+    }
+
+    #[inline(always)]
+    fn scale_u8<S: Simd>(s: S, scales: S::V, j: usize) -> S::V {
+        const LOW_BYTE: [Bytes16; 4] = bytes_of_lane([true, false, false, false]);
+        s.swizzle(scales, &LOW_BYTE[j])
+    }
+
+    #[inline(always)]
+    fn scale_i8<S: Simd>(s: S, scales: S::V, j: usize) -> S::V {
+        const HIGH_BYTE: [Bytes16; 4] = bytes_of_lane([false, false, false, true]);
+        s.shr_i32::<24>(s.swizzle(scales, &HIGH_BYTE[j]))
+    }
+}
+
+/// [`WordDot`] with signed weights: 8-bit weights have no unsigned form that fits the byte products.
+#[derive(Clone, Copy)]
+pub(crate) struct SignedWordDot;
+
+impl DotForm for SignedWordDot {
+    type Step = <WordDot as DotForm>::Step;
+
+    #[inline(always)]
+    fn steps<S: Simd>(s: S, q: S::V) -> [Self::Step; 4] {
+        WordDot::steps(s, q)
+    }
+
+    #[inline(always)]
+    fn sub<S: Simd>(s: S, acc: S::V, w: S::V, a: &Self::Step) -> S::V {
+        let even = s.shr_i16::<8>(s.shl_i16::<8>(w));
+        let odd = s.shr_i16::<8>(w);
+        let acc = s.sub_i32(acc, s.dot_i16(even, s.load(&a[0])));
+        s.sub_i32(acc, s.dot_i16(odd, s.load(&a[1])))
+    }
+
+    #[inline(always)]
+    fn negate<S: Simd>(s: S, acc: S::V) -> S::V {
+        WordDot::negate(s, acc)
+    }
+
+    #[inline(always)]
+    fn shl<S: Simd, const N: i32>(s: S, acc: S::V) -> S::V {
+        WordDot::shl::<S, N>(s, acc)
+    }
+
+    #[inline(always)]
+    fn widen<S: Simd>(s: S, acc: S::V) -> S::V {
+        WordDot::widen(s, acc)
+    }
+
+    #[inline(always)]
+    fn scaled<S: Simd>(s: S, acc: S::V, scale: S::V) -> S::V {
+        WordDot::scaled(s, acc, scale)
+    }
+
+    #[inline(always)]
+    fn scale_u8<S: Simd>(s: S, scales: S::V, j: usize) -> S::V {
+        WordDot::scale_u8(s, scales, j)
+    }
+
+    #[inline(always)]
+    fn scale_i8<S: Simd>(s: S, scales: S::V, j: usize) -> S::V {
+        WordDot::scale_i8(s, scales, j)
+    }
+}

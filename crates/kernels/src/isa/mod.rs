@@ -1,0 +1,162 @@
+//! One vector instruction set behind one trait: kernels are written once, generic over [`Simd`].
+//!
+//! Every implementation gives the same bits: integer operations are exact (and wrap), float operations are single
+//! IEEE operations rounded to nearest even, never fused. The scalar implementation is the specification.
+//!
+//! A value of an implementing type is the proof that this machine has the instructions; [`Isa::run`] makes one.
+
+mod scalar;
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+mod wasm;
+#[cfg(target_arch = "x86_64")]
+mod x86;
+
+use crate::dot::DotForm;
+
+pub(crate) use scalar::Scalar;
+
+/// The bytes of one 128-bit vector.
+pub(crate) type Bytes16 = [u8; 16];
+
+/// A 128-bit vector without a fixed lane type. Names say which lanes an operation sees; lanes are little-endian.
+pub(crate) trait Simd: Copy + Send + Sync {
+    /// The vector.
+    type V: Copy;
+    /// The arrangement of activations that this instruction set multiplies fastest with unsigned weights.
+    type Dot: DotForm;
+
+    fn load(self, from: &Bytes16) -> Self::V;
+    fn store(self, v: Self::V, to: &mut Bytes16);
+    /// Four `i16`, sign-extended to `i32`.
+    fn load_i16(self, from: &[u8; 8]) -> Self::V;
+
+    fn splat_u8(self, x: u8) -> Self::V;
+    fn splat_i16(self, x: i16) -> Self::V;
+    fn splat_i32(self, x: i32) -> Self::V;
+    fn splat_f32(self, x: f32) -> Self::V;
+    /// The 32-bit lane `LANE` in all four.
+    fn broadcast<const LANE: usize>(self, v: Self::V) -> Self::V;
+
+    fn and(self, a: Self::V, b: Self::V) -> Self::V;
+    fn or(self, a: Self::V, b: Self::V) -> Self::V;
+    fn shl_i16<const N: i32>(self, v: Self::V) -> Self::V;
+    fn shr_u16<const N: i32>(self, v: Self::V) -> Self::V;
+    fn shr_i16<const N: i32>(self, v: Self::V) -> Self::V;
+    fn shl_i32<const N: i32>(self, v: Self::V) -> Self::V;
+    fn shr_i32<const N: i32>(self, v: Self::V) -> Self::V;
+
+    fn sub_i16(self, a: Self::V, b: Self::V) -> Self::V;
+    fn add_i32(self, a: Self::V, b: Self::V) -> Self::V;
+    fn sub_i32(self, a: Self::V, b: Self::V) -> Self::V;
+    fn mul_i32(self, a: Self::V, b: Self::V) -> Self::V;
+    fn add_f32(self, a: Self::V, b: Self::V) -> Self::V;
+    fn mul_f32(self, a: Self::V, b: Self::V) -> Self::V;
+    /// `i32` lanes to `f32`, rounded to nearest even.
+    fn to_f32(self, v: Self::V) -> Self::V;
+
+    /// `i32` lane `i` = a₂ᵢ·b₂ᵢ + a₂ᵢ₊₁·b₂ᵢ₊₁ of `i16` lanes.
+    fn dot_i16(self, a: Self::V, b: Self::V) -> Self::V;
+    /// `i16` lane `i` = w₂ᵢ·a₂ᵢ + w₂ᵢ₊₁·a₂ᵢ₊₁ of 8-bit lanes. Weights are 0…127 and activations signed; the
+    /// caller sees to it that no sum exceeds `i16` (weights up to 63 are safe with any activation), where
+    /// instruction sets differ.
+    fn dot_u7_i8(self, w: Self::V, a: Self::V) -> Self::V;
+
+    /// Byte `i` of the result is byte `indices[i]` of `v`, or 0 where the index is [`ZERO`].
+    fn swizzle(self, v: Self::V, indices: &Bytes16) -> Self::V;
+    /// 32-bit lanes `a₀ b₀ a₁ b₁`.
+    fn zip_low_32(self, a: Self::V, b: Self::V) -> Self::V;
+    /// 32-bit lanes `a₂ b₂ a₃ b₃`.
+    fn zip_high_32(self, a: Self::V, b: Self::V) -> Self::V;
+    /// 64-bit lanes `a₀ b₀`.
+    fn zip_low_64(self, a: Self::V, b: Self::V) -> Self::V;
+    /// 64-bit lanes `a₁ b₁`.
+    fn zip_high_64(self, a: Self::V, b: Self::V) -> Self::V;
+
+    /// The 4 × 4 matrix of 32-bit lanes with rows and columns exchanged.
+    #[inline(always)]
+    fn transpose(self, rows: [Self::V; 4]) -> [Self::V; 4] {
+        let [a, b, c, d] = rows;
+        let (ab, cd) = (self.zip_low_32(a, b), self.zip_low_32(c, d));
+        let (ab_high, cd_high) = (self.zip_high_32(a, b), self.zip_high_32(c, d));
+        [
+            self.zip_low_64(ab, cd),
+            self.zip_high_64(ab, cd),
+            self.zip_low_64(ab_high, cd_high),
+            self.zip_high_64(ab_high, cd_high),
+        ]
+    }
+}
+
+/// The index of [`Simd::swizzle`] that gives 0.
+pub(crate) const ZERO: u8 = 0x80;
+
+/// Work that can be done with any instruction set.
+pub(crate) trait Task {
+    type Output;
+    /// Implementations must be `#[inline(always)]`, so that the body is compiled for the caller's instructions.
+    fn run<S: Simd>(self, s: S) -> Self::Output;
+}
+
+/// An instruction set the kernels can use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Isa(Kind);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Scalar,
+    #[cfg(target_arch = "x86_64")]
+    Avx2(x86::Avx2),
+    #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+    Wasm(wasm::Simd128),
+}
+
+impl Isa {
+    /// No vector instructions: slow, and the specification of the others.
+    pub const SCALAR: Self = Self(Kind::Scalar);
+
+    /// The fastest this machine has.
+    #[must_use]
+    pub fn best() -> Self {
+        #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+        return Self(Kind::Wasm(wasm::Simd128));
+        #[cfg(target_arch = "x86_64")]
+        if let Some(avx2) = x86::Avx2::detect() {
+            return Self(Kind::Avx2(avx2));
+        }
+        #[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
+        Self::SCALAR
+    }
+
+    /// Everything this machine has, slowest first.
+    #[must_use]
+    pub fn available() -> Vec<Self> {
+        let mut all = vec![Self::SCALAR];
+        if Self::best() != Self::SCALAR {
+            all.push(Self::best());
+        }
+        all
+    }
+
+    /// `scalar`, `avx2`, `simd128` or `relaxed-simd`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self.0 {
+            Kind::Scalar => "scalar",
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx2(_) => "avx2",
+            #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+            Kind::Wasm(_) => wasm::NAME,
+        }
+    }
+
+    /// Runs `task` compiled for this instruction set.
+    pub(crate) fn run<T: Task>(self, task: T) -> T::Output {
+        match self.0 {
+            Kind::Scalar => task.run(Scalar),
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx2(avx2) => avx2.run(task),
+            #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+            Kind::Wasm(simd) => task.run(simd),
+        }
+    }
+}

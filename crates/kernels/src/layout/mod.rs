@@ -1,0 +1,114 @@
+//! Packed weights: for each format the block of four rows that is stored, the panel of eight rows that a tile reads,
+//! and the inner products of both.
+//!
+//! All follow one scheme, here for vector `v` of a block, with columns `k…k+3` of rows `r…r+3` as bytes:
+//!
+//! ```text
+//!          lane 0              lane 1              lane 2              lane 3
+//!   ┌────┬────┬────┬────┬────┬────┬────┬────┬────┬────┬────┬────┬────┬────┬────┬────┐
+//!   │r,k │ k+1│ k+2│ k+3│r+1 │ …  │    │    │r+2 │    │    │    │r+3 │    │    │ k+3│
+//!   └────┴────┴────┴────┴────┴────┴────┴────┴────┴────┴────┴────┴────┴────┴────┴────┘
+//! ```
+//!
+//! A dot instruction sums the four products of a lane, so an accumulator has a lane per row, nothing is ever summed
+//! across lanes, and four outputs are stored as one vector.
+
+mod floats;
+mod nibbles;
+mod q4_k;
+mod q6_k;
+mod q8_0;
+mod tile;
+mod tile256;
+
+use crate::Format;
+use crate::dot::Pod;
+use crate::isa::{Bytes16, Simd};
+use crate::prepared::{Prepare, TILE};
+
+pub(crate) use floats::{Bf16, F16, F32};
+pub(crate) use nibbles::{Q4_0, Q4_1, Q5_0, Q5_1};
+pub(crate) use q4_k::{Q4K, Q5K};
+pub(crate) use q6_k::Q6K;
+pub(crate) use q8_0::Q8_0;
+
+/// Rows in a packed block.
+pub(crate) const GROUP: usize = 4;
+
+/// Row groups in a panel.
+pub(crate) const PANEL: usize = 2;
+
+/// The running sums of a tile: eight rows of weights (two vectors) × four rows of activations.
+///
+/// They live in memory, aligned, rather than in registers: with the accumulators of the block in progress they are
+/// more than the 16 registers of x86-64, and V8's own spill slots may straddle cache lines.
+#[derive(Clone, Copy, Default)]
+#[repr(C, align(64))]
+pub(crate) struct Sums(pub(crate) [[Bytes16; TILE]; PANEL]);
+
+/// How the weights of one format are packed and multiplied.
+pub(crate) trait Layout: 'static {
+    const FORMAT: Format;
+    /// Columns in a packed block.
+    const LEN: usize;
+    /// Four rows × [`Self::LEN`] columns.
+    type Block: Pod + Send + Sync;
+    /// Eight rows × [`Self::LEN`] columns, unpacked to what the tile's inner loop loads.
+    type Panel: Pod;
+    /// The activations that go with a block.
+    type Acts<S: Simd, const COLS: usize>: Prepare;
+
+    /// Packs one block of the file from each of four rows. Rows of floats may end within the block.
+    fn pack<S: Simd>(s: S, rows: [&[u8]; GROUP], to: &mut Self::Block);
+
+    /// The inverse of [`Self::pack`] for one row of the four.
+    fn unpack_row(block: &Self::Block, row: usize, to: &mut [u8]);
+
+    /// `acc + block · acts` for each of the four rows.
+    fn dot<S: Simd>(s: S, block: &Self::Block, acts: &Self::Acts<S, 1>, acc: S::V) -> S::V;
+
+    /// Unpacks two row groups.
+    fn panel<S: Simd>(s: S, blocks: [&Self::Block; PANEL], to: &mut Self::Panel);
+
+    /// `sums + panels · acts`, block by block in the order of [`Self::dot`].
+    fn tile<S: Simd>(s: S, panels: &[Self::Panel], acts: &[Self::Acts<S, TILE>], sums: &mut Sums);
+}
+
+/// Four half-precision numbers as single precision.
+///
+/// The bits are moved into place, which leaves the exponent short by 112; a multiplication by 2¹¹² puts that right,
+/// for subnormal numbers too. Infinite and undefined numbers must have been refused before.
+#[inline(always)]
+pub(crate) fn widen_half<S: Simd>(s: S, halves: S::V) -> S::V {
+    const SIGN_EXPONENT_MANTISSA: i32 = 0x8fff_e000_u32 as i32;
+    let moved = s.and(s.shl_i32::<13>(halves), s.splat_i32(SIGN_EXPONENT_MANTISSA));
+    s.mul_f32(moved, s.splat_f32(HALF_BIAS))
+}
+
+/// 2¹¹²: by how much the exponent biases of single and half precision differ.
+pub(crate) const HALF_BIAS: f32 = f32::from_bits((112 + 127) << 23);
+
+/// Evaluates an expression with `$layout` standing for the [`Layout`] of a [`Format`].
+macro_rules! with_layout {
+    ($format:expr, $layout:ident => $body:expr) => {
+        match $format {
+            $crate::Format::F32 => $crate::layout::with_layout!(@ F32, $layout => $body),
+            $crate::Format::F16 => $crate::layout::with_layout!(@ F16, $layout => $body),
+            $crate::Format::BF16 => $crate::layout::with_layout!(@ Bf16, $layout => $body),
+            $crate::Format::Q4_0 => $crate::layout::with_layout!(@ Q4_0, $layout => $body),
+            $crate::Format::Q4_1 => $crate::layout::with_layout!(@ Q4_1, $layout => $body),
+            $crate::Format::Q5_0 => $crate::layout::with_layout!(@ Q5_0, $layout => $body),
+            $crate::Format::Q5_1 => $crate::layout::with_layout!(@ Q5_1, $layout => $body),
+            $crate::Format::Q8_0 => $crate::layout::with_layout!(@ Q8_0, $layout => $body),
+            $crate::Format::Q4_K => $crate::layout::with_layout!(@ Q4K, $layout => $body),
+            $crate::Format::Q5_K => $crate::layout::with_layout!(@ Q5K, $layout => $body),
+            $crate::Format::Q6_K => $crate::layout::with_layout!(@ Q6K, $layout => $body),
+        }
+    };
+    (@ $name:ident, $layout:ident => $body:expr) => {{
+        type $layout = $crate::layout::$name;
+        $body
+    }};
+}
+
+pub(crate) use with_layout;

@@ -1,0 +1,234 @@
+//! Q4_0, Q4_1, Q5_0, Q5_1: blocks of 32 nibbles, with or without minimums and fifth bits.
+//!
+//! ```text
+//! scales  4 × f16
+//! mins    4 × f16                                  Q4_1, Q5_1
+//! high    16 B   bit b of byte (row, i): fifth bit of column 4b + i     Q5_0, Q5_1
+//! nibbles 4 × 16 B   vector q: columns 4q… in the lower nibbles, 16 + 4q… in the upper
+//! ```
+//!
+//! Per block and row, with weights `w` of scale `d` and minimum `m`, activations `q` of scale `a`:
+//! `acc += Σ(w − c)q · (d · a)`, then, if there are minimums, `acc += m · (a · Σq)`;
+//! the centre `c` is 8 or 16 for the formats without minimums, otherwise 0.
+
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
+
+use super::tile::{Panel32, tile32};
+use super::{GROUP, Layout, PANEL, Sums, widen_half};
+use crate::Format;
+use crate::dot::DotForm;
+use crate::format::BLOCK;
+use crate::isa::{Bytes16, Simd};
+use crate::prepared::{Block32, STEPS, TILE};
+
+/// The family; `MIN` and `HIGH` are 0 or 1.
+pub(crate) struct Nibbles<const MIN: usize, const HIGH: usize>;
+
+pub(crate) type Q4_0 = Nibbles<0, 0>;
+pub(crate) type Q4_1 = Nibbles<1, 0>;
+pub(crate) type Q5_0 = Nibbles<0, 1>;
+pub(crate) type Q5_1 = Nibbles<1, 1>;
+
+/// Four rows × 32 columns.
+#[derive(Clone, Copy, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
+#[repr(C)]
+pub(crate) struct Block<const MIN: usize, const HIGH: usize> {
+    scales: [u8; 8],
+    mins: [[u8; 8]; MIN],
+    high: [Bytes16; HIGH],
+    nibbles: [Bytes16; STEPS / 2],
+}
+
+/// Packed blocks are as large as four of the file's.
+const _: () = {
+    assert!(size_of::<Block<0, 0>>() == GROUP * Format::Q4_0.block_bytes());
+    assert!(size_of::<Block<1, 0>>() == GROUP * Format::Q4_1.block_bytes());
+    assert!(size_of::<Block<0, 1>>() == GROUP * Format::Q5_0.block_bytes());
+    assert!(size_of::<Block<1, 1>>() == GROUP * Format::Q5_1.block_bytes());
+};
+
+/// Where the fields of a block of the file begin.
+struct Fields {
+    min: usize,
+    high: usize,
+    nibbles: usize,
+}
+
+impl<const MIN: usize, const HIGH: usize> Nibbles<MIN, HIGH> {
+    const FIELDS: Fields = Fields {
+        min: 2,
+        high: 2 + 2 * MIN,
+        nibbles: 2 + 2 * MIN + 4 * HIGH,
+    };
+
+    /// The start of an accumulator, which centres the weights: always where they have no minimum, and where they
+    /// are so large that 16 products would overflow.
+    #[inline(always)]
+    fn start<S: Simd, D: DotForm>(s: S, sum: &Bytes16) -> S::V {
+        match (MIN, HIGH) {
+            (0, 0) => D::shl::<S, 3>(s, s.load(sum)),
+            (_, 1) => D::shl::<S, 4>(s, s.load(sum)),
+            _ => s.splat_i32(0),
+        }
+    }
+
+    /// The accumulator, widened, without centring where the weights have a minimum.
+    #[inline(always)]
+    fn finish<S: Simd, D: DotForm>(s: S, acc: S::V, sum: &Bytes16) -> S::V {
+        let acc = D::widen(s, acc);
+        if MIN == 1 && HIGH == 1 {
+            s.sub_i32(acc, D::widen(s, D::shl::<S, 4>(s, s.load(sum))))
+        } else {
+            acc
+        }
+    }
+}
+
+impl<const MIN: usize, const HIGH: usize> Block<MIN, HIGH> {
+    /// Steps `q` and `q + 4`.
+    #[inline(always)]
+    fn steps<S: Simd>(&self, s: S, q: usize) -> [S::V; 2] {
+        let nibbles = s.load(&self.nibbles[q]);
+        let low = s.and(nibbles, s.splat_u8(0x0f));
+        let high = s.and(s.shr_u16::<4>(nibbles), s.splat_u8(0x0f));
+        let Some(bits) = self.high.first() else {
+            return [low, high];
+        };
+        let bits = s.load(bits);
+        // Bits q and q + 4 of each byte, moved to place 4; neighbours' bits are masked away.
+        let (fifth_low, fifth_high) = match q {
+            0 => (s.shl_i16::<4>(bits), bits),
+            1 => (s.shl_i16::<3>(bits), s.shr_u16::<1>(bits)),
+            2 => (s.shl_i16::<2>(bits), s.shr_u16::<2>(bits)),
+            _ => (s.shl_i16::<1>(bits), s.shr_u16::<3>(bits)),
+        };
+        let fifth = s.splat_u8(0x10);
+        [
+            s.or(low, s.and(fifth_low, fifth)),
+            s.or(high, s.and(fifth_high, fifth)),
+        ]
+    }
+}
+
+/// Bit `4b + i` of a word to bit `b` of byte `i`.
+#[inline(always)]
+fn spread_bits(word: u32) -> u32 {
+    let mut out = 0;
+    for i in 0..4 {
+        // Every fourth bit, gathered.
+        let mut x = (word >> i) & 0x1111_1111;
+        x = (x | x >> 3) & 0x0303_0303;
+        x = (x | x >> 6) & 0x000f_000f;
+        x = (x | x >> 12) & 0xff;
+        out |= x << (8 * i);
+    }
+    out
+}
+
+/// The inverse of [`spread_bits`].
+fn gather_bits(word: u32) -> u32 {
+    (0..32).fold(0, |out, k| out | ((word >> (8 * (k % 4) + k / 4)) & 1) << k)
+}
+
+impl<const MIN: usize, const HIGH: usize> Layout for Nibbles<MIN, HIGH> {
+    const FORMAT: Format = match (MIN, HIGH) {
+        (0, 0) => Format::Q4_0,
+        (1, 0) => Format::Q4_1,
+        (0, _) => Format::Q5_0,
+        _ => Format::Q5_1,
+    };
+    const LEN: usize = BLOCK;
+    type Block = Block<MIN, HIGH>;
+    type Panel = Panel32<MIN>;
+    type Acts<S: Simd, const COLS: usize> = Block32<<S::Dot as DotForm>::Step, COLS>;
+
+    #[inline(always)]
+    fn pack<S: Simd>(s: S, rows: [&[u8]; GROUP], to: &mut Self::Block) {
+        let at = Self::FIELDS;
+        let mut nibbles = [s.splat_i32(0); GROUP];
+        for (r, row) in rows.iter().enumerate() {
+            to.scales[2 * r..][..2].copy_from_slice(&row[..2]);
+            if let Some(mins) = to.mins.first_mut() {
+                mins[2 * r..][..2].copy_from_slice(&row[at.min..][..2]);
+            }
+            if let Some(high) = to.high.first_mut() {
+                let [a, b, c, d] = [0, 1, 2, 3].map(|i| row[at.high + i]);
+                let bits = spread_bits(u32::from_le_bytes([a, b, c, d]));
+                high[4 * r..][..4].copy_from_slice(&bits.to_le_bytes());
+            }
+            nibbles[r] = s.load(row[at.nibbles..].first_chunk().expect("a whole block"));
+        }
+        for (v, to) in s.transpose(nibbles).into_iter().zip(&mut to.nibbles) {
+            s.store(v, to);
+        }
+    }
+
+    fn unpack_row(block: &Self::Block, row: usize, to: &mut [u8]) {
+        let at = Self::FIELDS;
+        to[..2].copy_from_slice(&block.scales[2 * row..][..2]);
+        if let Some(mins) = block.mins.first() {
+            to[at.min..][..2].copy_from_slice(&mins[2 * row..][..2]);
+        }
+        if let Some(high) = block.high.first() {
+            let [a, b, c, d] = [0, 1, 2, 3].map(|i| high[4 * row + i]);
+            let bits = gather_bits(u32::from_le_bytes([a, b, c, d]));
+            to[at.high..][..4].copy_from_slice(&bits.to_le_bytes());
+        }
+        for (to, nibbles) in to[at.nibbles..].chunks_exact_mut(4).zip(&block.nibbles) {
+            to.copy_from_slice(&nibbles[4 * row..][..4]);
+        }
+    }
+
+    #[inline(always)]
+    fn dot<S: Simd>(s: S, block: &Self::Block, acts: &Self::Acts<S, 1>, acc: S::V) -> S::V {
+        let mut sum = Self::start::<S, S::Dot>(s, &acts.sum[0]);
+        for q in 0..STEPS / 2 {
+            let [low, high] = block.steps(s, q);
+            sum = S::Dot::sub(s, sum, low, &acts.steps[q][0]);
+            sum = S::Dot::sub(s, sum, high, &acts.steps[q + STEPS / 2][0]);
+        }
+        let sum = s.to_f32(Self::finish::<S, S::Dot>(s, sum, &acts.sum[0]));
+        let scale = s.mul_f32(
+            widen_half(s, s.load_i16(&block.scales)),
+            s.load(&acts.scale[0]),
+        );
+        let acc = s.add_f32(acc, s.mul_f32(sum, scale));
+        match block.mins.first() {
+            Some(mins) => {
+                let min = widen_half(s, s.load_i16(mins));
+                s.add_f32(acc, s.mul_f32(min, s.load(&acts.total[0])))
+            }
+            None => acc,
+        }
+    }
+
+    #[inline(always)]
+    fn panel<S: Simd>(s: S, blocks: [&Self::Block; PANEL], to: &mut Self::Panel) {
+        for (half, block) in blocks.into_iter().enumerate() {
+            for q in 0..STEPS / 2 {
+                let [low, high] = block.steps(s, q);
+                s.store(low, &mut to.steps[q][half]);
+                s.store(high, &mut to.steps[q + STEPS / 2][half]);
+            }
+            s.store(
+                widen_half(s, s.load_i16(&block.scales)),
+                &mut to.scales[half],
+            );
+            if let (Some(mins), Some(to)) = (block.mins.first(), to.mins.first_mut()) {
+                s.store(widen_half(s, s.load_i16(mins)), &mut to[half]);
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn tile<S: Simd>(s: S, panels: &[Self::Panel], acts: &[Self::Acts<S, TILE>], sums: &mut Sums) {
+        tile32::<S, S::Dot, MIN>(
+            s,
+            panels,
+            acts,
+            sums,
+            |sum| Self::start::<S, S::Dot>(s, sum),
+            |acc, sum| Self::finish::<S, S::Dot>(s, acc, sum),
+        );
+    }
+}

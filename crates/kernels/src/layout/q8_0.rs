@@ -1,0 +1,90 @@
+//! Q8_0: blocks of 32 signed bytes.
+//!
+//! ```text
+//! scales  4 × f16
+//! values  8 × 16 B   vector v: columns 4v…
+//! ```
+//!
+//! Per block and row, with weights `w` of scale `d`, activations `q` of scale `a`: `acc += Σwq · (d · a)`.
+
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
+
+use super::tile::{Panel32, tile32};
+use super::{GROUP, Layout, PANEL, Sums, widen_half};
+use crate::Format;
+use crate::dot::{DotForm, SignedWordDot};
+use crate::format::BLOCK;
+use crate::isa::{Bytes16, Simd};
+use crate::prepared::{Block32, STEPS, TILE};
+
+pub(crate) struct Q8_0;
+
+/// Four rows × 32 columns.
+#[derive(Clone, Copy, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
+#[repr(C)]
+pub(crate) struct Block {
+    scales: [u8; 8],
+    values: [Bytes16; STEPS],
+}
+
+const _: () = assert!(size_of::<Block>() == GROUP * Format::Q8_0.block_bytes());
+
+impl Layout for Q8_0 {
+    const FORMAT: Format = Format::Q8_0;
+    const LEN: usize = BLOCK;
+    type Block = Block;
+    type Panel = Panel32<0>;
+    type Acts<S: Simd, const COLS: usize> = Block32<<SignedWordDot as DotForm>::Step, COLS>;
+
+    #[inline(always)]
+    fn pack<S: Simd>(s: S, rows: [&[u8]; GROUP], to: &mut Self::Block) {
+        for (r, row) in rows.iter().enumerate() {
+            to.scales[2 * r..][..2].copy_from_slice(&row[..2]);
+        }
+        for (half, to) in to.values.as_chunks_mut::<4>().0.iter_mut().enumerate() {
+            let at = 2 + 16 * half;
+            let values = rows.map(|row| s.load(row[at..].first_chunk().expect("a whole block")));
+            for (v, to) in s.transpose(values).into_iter().zip(to) {
+                s.store(v, to);
+            }
+        }
+    }
+
+    fn unpack_row(block: &Self::Block, row: usize, to: &mut [u8]) {
+        to[..2].copy_from_slice(&block.scales[2 * row..][..2]);
+        for (to, values) in to[2..].chunks_exact_mut(4).zip(&block.values) {
+            to.copy_from_slice(&values[4 * row..][..4]);
+        }
+    }
+
+    #[inline(always)]
+    fn dot<S: Simd>(s: S, block: &Self::Block, acts: &Self::Acts<S, 1>, acc: S::V) -> S::V {
+        let mut sum = s.splat_i32(0);
+        for (values, step) in block.values.iter().zip(&acts.steps) {
+            sum = SignedWordDot::sub(s, sum, s.load(values), &step[0]);
+        }
+        let scale = s.mul_f32(
+            widen_half(s, s.load_i16(&block.scales)),
+            s.load(&acts.scale[0]),
+        );
+        s.add_f32(acc, s.mul_f32(s.to_f32(sum), scale))
+    }
+
+    #[inline(always)]
+    fn panel<S: Simd>(s: S, blocks: [&Self::Block; PANEL], to: &mut Self::Panel) {
+        for (half, block) in blocks.into_iter().enumerate() {
+            for (values, to) in block.values.iter().zip(&mut to.steps) {
+                to[half] = *values;
+            }
+            s.store(
+                widen_half(s, s.load_i16(&block.scales)),
+                &mut to.scales[half],
+            );
+        }
+    }
+
+    #[inline(always)]
+    fn tile<S: Simd>(s: S, panels: &[Self::Panel], acts: &[Self::Acts<S, TILE>], sums: &mut Sums) {
+        tile32::<S, SignedWordDot, 0>(s, panels, acts, sums, |_| s.splat_i32(0), |acc, _| acc);
+    }
+}

@@ -1,0 +1,182 @@
+//! File bytes to packed weights, as they arrive.
+
+use std::marker::PhantomData;
+
+use zerocopy::FromBytes;
+
+use crate::finite::first_non_finite;
+use crate::isa::{Isa, Simd, Task};
+use crate::layout::{GROUP, Layout, with_layout};
+use crate::{Error, Format, Matrix};
+
+/// Takes the bytes of one matrix in file order, in pieces of any size, and packs every four rows as soon as they
+/// are there. Beside the packed matrix it holds at most four rows.
+#[derive(Debug)]
+pub struct Packer {
+    format: Format,
+    rows: usize,
+    cols: usize,
+    row_bytes: usize,
+    expected: usize,
+    received: usize,
+    /// The first rows of a group that has not arrived completely.
+    staged: Vec<u8>,
+    packed: Vec<u8>,
+}
+
+impl Packer {
+    /// A packer for `[rows, cols]` weights of `format`.
+    ///
+    /// # Errors
+    /// [`Error::PartialBlock`], [`Error::Empty`], [`Error::TooLarge`] or [`Error::OutOfMemory`].
+    pub fn new(format: Format, rows: usize, cols: usize) -> Result<Self, Error> {
+        let row_bytes = format.row_bytes(cols)?;
+        if rows == 0 || cols == 0 {
+            return Err(Error::Empty { format, rows, cols });
+        }
+        let too_large = Error::TooLarge { format, rows, cols };
+        let expected = row_bytes.checked_mul(rows).ok_or(too_large.clone())?;
+        let packed_bytes = rows
+            .div_ceil(GROUP)
+            .checked_mul(group_bytes(format, cols))
+            .ok_or(too_large)?;
+        let mut packed = Vec::new();
+        packed
+            .try_reserve_exact(packed_bytes)
+            .map_err(|_| Error::OutOfMemory {
+                bytes: packed_bytes,
+            })?;
+        Ok(Self {
+            format,
+            rows,
+            cols,
+            row_bytes,
+            expected,
+            received: 0,
+            staged: Vec::new(),
+            packed,
+        })
+    }
+
+    /// Takes the next bytes.
+    ///
+    /// # Errors
+    /// [`Error::TooManyBytes`] if they are more than the matrix has left; [`Error::NotFinite`], after which the
+    /// matrix cannot be completed.
+    pub fn write(&mut self, mut bytes: &[u8]) -> Result<(), Error> {
+        if bytes.len() > self.remaining() {
+            return Err(Error::TooManyBytes {
+                format: self.format,
+                rows: self.rows,
+                cols: self.cols,
+                expected: self.expected,
+                excess: bytes.len() - self.remaining(),
+            });
+        }
+        let group = GROUP * self.row_bytes;
+        while !bytes.is_empty() {
+            if self.staged.is_empty() && bytes.len() >= group {
+                let (rows, rest) = bytes.split_at(group);
+                self.pack(rows)?;
+                bytes = rest;
+                continue;
+            }
+            let taken = bytes.len().min(group - self.staged.len());
+            self.staged.extend_from_slice(&bytes[..taken]);
+            bytes = &bytes[taken..];
+            if self.staged.len() == group {
+                let rows = std::mem::take(&mut self.staged);
+                self.pack(&rows)?;
+                self.staged = rows;
+                self.staged.clear();
+            }
+        }
+        Ok(())
+    }
+
+    /// Bytes still to come.
+    #[must_use]
+    pub fn remaining(&self) -> usize {
+        self.expected - self.received - self.staged.len()
+    }
+
+    /// The packed matrix.
+    ///
+    /// # Errors
+    /// [`Error::MissingBytes`] if [`Self::remaining`] is not 0; [`Error::NotFinite`].
+    pub fn finish(mut self) -> Result<Matrix, Error> {
+        if self.remaining() != 0 {
+            return Err(Error::MissingBytes {
+                format: self.format,
+                rows: self.rows,
+                cols: self.cols,
+                expected: self.expected,
+                missing: self.remaining(),
+            });
+        }
+        if !self.staged.is_empty() {
+            let mut rows = std::mem::take(&mut self.staged);
+            self.received += rows.len();
+            rows.resize(GROUP * self.row_bytes, 0);
+            self.pack(&rows)?;
+        }
+        Ok(Matrix::new(self.format, self.rows, self.cols, self.packed))
+    }
+
+    /// Packs the four rows of the file that come next.
+    fn pack(&mut self, rows: &[u8]) -> Result<(), Error> {
+        let group_bytes = group_bytes(self.format, self.cols);
+        let first_row = self.packed.len() / group_bytes * GROUP;
+        for (r, row) in rows.chunks_exact(self.row_bytes).enumerate() {
+            if let Some((block, value)) = first_non_finite(self.format, row) {
+                let row = first_row + r;
+                return Err(Error::NotFinite {
+                    format: self.format,
+                    row,
+                    block,
+                    value,
+                });
+            }
+        }
+        self.received = self.expected.min(self.received + rows.len());
+        let at = self.packed.len();
+        self.packed.resize(at + group_bytes, 0);
+        let to = &mut self.packed[at..];
+        with_layout!(self.format, L => {
+            Isa::best().run(PackGroup::<L> { rows, row_bytes: self.row_bytes, to, layout: PhantomData });
+        });
+        Ok(())
+    }
+}
+
+/// Bytes of four packed rows.
+pub(crate) fn group_bytes(format: Format, cols: usize) -> usize {
+    with_layout!(format, L => {
+        cols.div_ceil(L::LEN) * size_of::<<L as Layout>::Block>()
+    })
+}
+
+/// Packs four rows of the file into blocks.
+struct PackGroup<'a, L> {
+    rows: &'a [u8],
+    row_bytes: usize,
+    to: &'a mut [u8],
+    layout: PhantomData<L>,
+}
+
+impl<L: Layout> Task for PackGroup<'_, L> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let blocks = <[L::Block]>::mut_from_bytes(self.to).expect("a whole number of blocks");
+        let block_bytes = L::LEN / L::FORMAT.block_len() * L::FORMAT.block_bytes();
+        let rows: [&[u8]; GROUP] =
+            std::array::from_fn(|r| &self.rows[r * self.row_bytes..][..self.row_bytes]);
+        for (i, block) in blocks.iter_mut().enumerate() {
+            let at = i * block_bytes;
+            let end = self.row_bytes.min(at + block_bytes);
+            L::pack(s, rows.map(|row| &row[at..end]), block);
+        }
+    }
+}

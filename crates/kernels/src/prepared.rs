@@ -1,0 +1,159 @@
+//! Activations as the kernels read them: quantized, summed and repeated, once per matrix product.
+//!
+//! A block of `LEN` values of a row becomes `LEN` signed bytes `q` and a scale `a` with `x ≈ a · q`:
+//! `a = max|x| / 127`, `q = x · (1 / a)` rounded to nearest, ties to even. A block whose scale would be subnormal
+//! counts as zero; a block with an infinite or undefined value has an undefined scale (NaN) and zero bytes, so that
+//! its outputs are NaN whatever the instruction set.
+//!
+//! Everything a kernel reads from here is repeated over the lanes of a vector, so that its inner loop has plain
+//! loads only. `COLS` rows of activations (columns of the product) lie side by side: one for matrix–vector
+//! products, [`TILE`] for tiles.
+
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
+
+use crate::dot::{DotForm, Pod, Step};
+use crate::format::{BLOCK, SUPER_BLOCK};
+use crate::isa::{Bytes16, Simd};
+
+/// Rows of activations in a tile.
+pub(crate) const TILE: usize = 4;
+
+/// Values in a step: the columns of a row that one 32-bit lane of a weight vector holds.
+pub(crate) const STEP: usize = 4;
+
+/// Steps of a block of 32.
+pub(crate) const STEPS: usize = BLOCK / STEP;
+
+/// Largest magnitude of a quantized activation.
+const QUANT_MAX: f32 = 127.0;
+
+/// 2²³ + 2²²: added to a float below 2²² in magnitude it leaves the nearest integer in the low bits.
+const ROUNDER: f32 = 12_582_912.0;
+
+/// Quantizes one block, returning its scale.
+#[inline(always)]
+pub(crate) fn quantize(x: &[f32], q: &mut [u8]) -> f32 {
+    const MAGNITUDE: u32 = 0x7fff_ffff;
+    const INFINITE: i32 = 0x7f80_0000;
+    // Magnitudes compare as integers, where an undefined value is larger than all others.
+    let max = x
+        .iter()
+        .fold(0, |max: i32, x| max.max((x.to_bits() & MAGNITUDE) as i32));
+    let scale = f32::from_bits(max as u32) / QUANT_MAX;
+    if max >= INFINITE || scale < f32::MIN_POSITIVE {
+        q.fill(0);
+        return if max >= INFINITE { f32::NAN } else { 0.0 };
+    }
+    let inverse = 1.0 / scale;
+    for (q, x) in q.iter_mut().zip(x) {
+        *q = (x * inverse + ROUNDER).to_bits() as u8;
+    }
+    scale
+}
+
+/// A block of 32 values of `COLS` rows.
+#[derive(Clone, Copy, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
+#[repr(C)]
+pub(crate) struct Block32<T: Step, const COLS: usize> {
+    /// The bytes `q`, four at a time.
+    pub(crate) steps: [[T; COLS]; STEPS],
+    /// Σq as an accumulator.
+    pub(crate) sum: [Bytes16; COLS],
+    /// −a.
+    pub(crate) scale: [Bytes16; COLS],
+    /// a · Σq.
+    pub(crate) total: [Bytes16; COLS],
+}
+
+/// A super-block of 256 values of `COLS` rows.
+#[derive(Clone, Copy, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
+#[repr(C)]
+pub(crate) struct Block256<T: Step, const COLS: usize> {
+    /// The bytes `q`, four at a time.
+    pub(crate) steps: [[T; COLS]; SUPER_BLOCK / STEP],
+    /// Σq over each 16 values as an accumulator.
+    pub(crate) sums: [[Bytes16; COLS]; SUPER_BLOCK / 16],
+    /// Σq over each 32 values, two sums a lane as `i16`.
+    pub(crate) pairs: [[Bytes16; COLS]; SUPER_BLOCK / 64],
+    /// −a.
+    pub(crate) scale: [Bytes16; COLS],
+}
+
+/// One step, repeated.
+#[derive(Clone, Copy, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
+#[repr(C)]
+pub(crate) struct Floats<const COLS: usize> {
+    /// Four consecutive values of each row, each repeated over a vector.
+    pub(crate) values: [[Bytes16; COLS]; STEP],
+}
+
+/// A block of prepared activations.
+pub(crate) trait Prepare: Pod + Send + Sync + 'static {
+    /// Values of a row it holds.
+    const LEN: usize;
+
+    /// Fills in column `col` from [`Self::LEN`] values, or fewer at the end of a row of floats.
+    fn set<S: Simd>(&mut self, s: S, col: usize, x: &[f32]);
+}
+
+impl<T: Step, const COLS: usize> Prepare for Block32<T, COLS> {
+    const LEN: usize = BLOCK;
+
+    #[inline(always)]
+    fn set<S: Simd>(&mut self, s: S, col: usize, x: &[f32]) {
+        let mut q = [[0; 16]; 2];
+        let scale = quantize(x, q.as_flattened_mut());
+        let mut minus = s.splat_i32(0);
+        for (q, to) in q.iter().zip(self.steps.as_chunks_mut::<4>().0) {
+            for (to, step) in to.iter_mut().zip(T::Dot::steps(s, s.load(q))) {
+                minus = T::Dot::sub(s, minus, s.splat_u8(1), &step);
+                to[col] = step;
+            }
+        }
+        let sum = T::Dot::negate(s, minus);
+        s.store(sum, &mut self.sum[col]);
+        let total = s.mul_f32(s.to_f32(T::Dot::widen(s, sum)), s.splat_f32(scale));
+        s.store(total, &mut self.total[col]);
+        s.store(s.splat_f32(-scale), &mut self.scale[col]);
+    }
+}
+
+impl<T: Step, const COLS: usize> Prepare for Block256<T, COLS> {
+    const LEN: usize = SUPER_BLOCK;
+
+    #[inline(always)]
+    fn set<S: Simd>(&mut self, s: S, col: usize, x: &[f32]) {
+        let mut q = [[0; 16]; SUPER_BLOCK / 16];
+        let scale = quantize(x, q.as_flattened_mut());
+        let mut sums = [s.splat_i32(0); SUPER_BLOCK / 16];
+        for (i, (q, to)) in q.iter().zip(self.steps.as_chunks_mut::<4>().0).enumerate() {
+            let mut minus = s.splat_i32(0);
+            for (to, step) in to.iter_mut().zip(T::Dot::steps(s, s.load(q))) {
+                minus = T::Dot::sub(s, minus, s.splat_u8(1), &step);
+                to[col] = step;
+            }
+            let sum = T::Dot::negate(s, minus);
+            s.store(sum, &mut self.sums[i][col]);
+            sums[i] = T::Dot::widen(s, sum);
+        }
+        for (sums, to) in sums.as_chunks::<4>().0.iter().zip(&mut self.pairs) {
+            let even = s.add_i32(sums[0], sums[1]);
+            let odd = s.add_i32(sums[2], sums[3]);
+            let pair = s.or(s.and(even, s.splat_i32(0xffff)), s.shl_i32::<16>(odd));
+            s.store(pair, &mut to[col]);
+        }
+        s.store(s.splat_f32(-scale), &mut self.scale[col]);
+    }
+}
+
+impl<const COLS: usize> Prepare for Floats<COLS> {
+    const LEN: usize = STEP;
+
+    #[inline(always)]
+    fn set<S: Simd>(&mut self, s: S, col: usize, x: &[f32]) {
+        for (k, to) in self.values.iter_mut().enumerate() {
+            let value = x.get(k).copied().unwrap_or(0.0);
+            s.store(s.splat_f32(value), &mut to[col]);
+        }
+    }
+}

@@ -1,0 +1,228 @@
+//! Every format and instruction set against naive products, bit for bit.
+
+use crate::reference::{
+    Cut, Random, assert_same, numbers_at, pack, put_number, random_rows, reference,
+};
+use kernels::{Activations, Format, Isa, Matrix, Pool, Serial, matmul, matmul_with};
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
+
+/// Columns of a matrix of some blocks, for float formats not a multiple of anything.
+fn cols_of(format: Format, blocks: usize) -> usize {
+    match format.block_len() {
+        1 => 7 * blocks,
+        len => len * blocks,
+    }
+}
+
+fn expected(format: Format, rows: &[u8], cols: usize, x: &[f32]) -> Vec<f32> {
+    let row_bytes = format.row_bytes(cols).unwrap();
+    let of = |x| {
+        rows.chunks_exact(row_bytes)
+            .map(move |row| reference(format, row, x))
+    };
+    x.chunks_exact(cols).flat_map(of).collect()
+}
+
+fn product(isa: Isa, pool: &dyn Pool, w: &Matrix, x: &[f32]) -> Vec<f32> {
+    let mut activations = Activations::new();
+    activations
+        .reset(x.len() / w.cols(), w.cols())
+        .copy_from_slice(x);
+    let mut out = vec![f32::NAN; activations.rows() * w.rows()];
+    matmul_with(isa, pool, w, &mut activations, &mut out);
+    out
+}
+
+/// All instruction sets, on some numbers of rows of activations.
+#[track_caller]
+fn check(format: Format, rows: &[u8], cols: usize, x: &[f32], what: &str) {
+    let row_count = rows.len() / format.row_bytes(cols).unwrap();
+    let w = pack(format, row_count, cols, rows);
+    let expected = expected(format, rows, cols, x);
+    for isa in Isa::available() {
+        let what = format!("{format} {} {row_count} × {cols}: {what}", isa.name());
+        assert_same(&product(isa, &Serial, &w, x), &expected, &what);
+    }
+}
+
+#[test]
+fn shapes() {
+    let mut random = Random(1);
+    for format in Format::ALL {
+        for (rows, blocks) in [(1, 1), (3, 2), (4, 1), (5, 3), (8, 1), (18, 2), (37, 5)] {
+            let cols = cols_of(format, blocks);
+            let bytes = random_rows(format, rows, cols, &mut random);
+            for m in [1, 2, 3, 4, 5, 9] {
+                let x = random.floats(m * cols);
+                check(
+                    format,
+                    &bytes,
+                    cols,
+                    &x,
+                    &format!("{m} rows of activations"),
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn many_rows_of_activations_and_many_columns() {
+    let mut random = Random(2);
+    for format in Format::ALL {
+        let cols = cols_of(format, 2048 / format.block_len().max(7));
+        let bytes = random_rows(format, 9, cols, &mut random);
+        let x = random.floats(33 * cols);
+        check(format, &bytes, cols, &x, "33 rows of activations");
+        check(format, &bytes, cols, &x[..cols], "1 row of activations");
+    }
+}
+
+#[test]
+fn extreme_weights() {
+    const SUBNORMAL: f32 = 5.960_464_5e-8;
+    const LARGEST: f32 = 65504.0;
+    let mut random = Random(3);
+    for format in Format::ALL {
+        let cols = cols_of(format, 2);
+        for fill in [0x00, 0xff, 0x0f, 0xf0, 0x80, 0x7f] {
+            for number in [
+                0.0, -0.0, 1.0, -1.0, SUBNORMAL, -SUBNORMAL, LARGEST, -LARGEST,
+            ] {
+                let mut bytes = vec![fill; 6 * format.row_bytes(cols).unwrap()];
+                for block in bytes.chunks_exact_mut(format.block_bytes()) {
+                    for &at in numbers_at(format) {
+                        put_number(format, block, at, number);
+                    }
+                }
+                // All of one sign and as large as can be, so that every integer sum is extreme.
+                for value in [1.0, -1.0] {
+                    let what = format!("bytes {fill:#x}, numbers {number:e}, activations {value}");
+                    check(format, &bytes, cols, &vec![value; cols], &what);
+                    check(format, &bytes, cols, &vec![value; 4 * cols], &what);
+                }
+                let x = random.floats(5 * cols);
+                check(
+                    format,
+                    &bytes,
+                    cols,
+                    &x,
+                    &format!("bytes {fill:#x}, numbers {number:e}"),
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn extreme_activations() {
+    let mut random = Random(4);
+    for format in Format::ALL {
+        let cols = cols_of(format, 3);
+        let bytes = random_rows(format, 5, cols, &mut random);
+        let mut check_scaled = |scale: f32| {
+            let x: Vec<f32> = random.floats(5 * cols).iter().map(|x| x * scale).collect();
+            check(
+                format,
+                &bytes,
+                cols,
+                &x,
+                &format!("activations times {scale:e}"),
+            );
+            check(
+                format,
+                &bytes,
+                cols,
+                &x[..cols],
+                &format!("activations times {scale:e}"),
+            );
+        };
+        for scale in [0.0, 1e-45, 1e-40, 1.4e-36, 1e-20, 1e20, 1e38] {
+            check_scaled(scale);
+        }
+        for odd in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+            let mut x = vec![1.0; 5 * cols];
+            x[cols + 3] = odd;
+            check(
+                format,
+                &bytes,
+                cols,
+                &x,
+                &format!("one activation is {odd}"),
+            );
+            check(
+                format,
+                &bytes,
+                cols,
+                &x[cols..2 * cols],
+                &format!("one activation is {odd}"),
+            );
+        }
+    }
+}
+
+#[test]
+fn ties_are_rounded_to_even() {
+    // The largest value makes the scale 1, so halves are exact ties.
+    let mut x: Vec<f32> = (0..32).map(|k| k as f32 - 15.5).collect();
+    x[0] = 127.0;
+    let mut rows = random_rows(Format::Q8_0, 32, 32, &mut Random(5));
+    for (r, row) in rows.chunks_exact_mut(34).enumerate() {
+        put_number(Format::Q8_0, row, 0, 1.0);
+        row[2..].fill(0);
+        row[2 + r] = 1;
+    }
+    check(Format::Q8_0, &rows, 32, &x, "ties");
+    let w = pack(Format::Q8_0, 32, 32, &rows);
+    let out = product(Isa::best(), &Serial, &w, &x);
+    assert_eq!(out[..4], [127.0, -14.0, -14.0, -12.0]);
+}
+
+#[test]
+fn the_number_of_threads_does_not_matter() {
+    let mut random = Random(6);
+    for format in Format::ALL {
+        let cols = cols_of(format, 2);
+        for rows in [1, 7, 30, 133] {
+            let w = pack(
+                format,
+                rows,
+                cols,
+                &random_rows(format, rows, cols, &mut random),
+            );
+            for m in [1, 6] {
+                let x = random.floats(m * cols);
+                let alone = product(Isa::best(), &Serial, &w, &x);
+                for threads in [2, 3, 8] {
+                    let what = format!("{format}, {rows} rows, {threads} threads");
+                    assert_same(&product(Isa::best(), &Cut(threads), &w, &x), &alone, &what);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn prepared_activations_are_replaced_with_the_values() {
+    let mut random = Random(7);
+    let matrices = Format::ALL.map(|format| {
+        let cols = if format.block_len() == 1 {
+            256
+        } else {
+            format.block_len().max(256)
+        };
+        (format, random_rows(format, 4, cols, &mut random))
+    });
+    let mut activations = Activations::new();
+    for m in [5, 1, 2, 1] {
+        let x = random.floats(m * 256);
+        activations.reset(m, 256).copy_from_slice(&x);
+        for (format, bytes) in &matrices {
+            let w = pack(*format, 4, 256, bytes);
+            let mut out = vec![0.0; m * 4];
+            matmul(&Serial, &w, &mut activations, &mut out);
+            assert_same(&out, &expected(*format, bytes, 256, &x), format.name());
+        }
+    }
+}

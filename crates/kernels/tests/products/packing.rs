@@ -1,0 +1,162 @@
+//! Packing: any chunking, the way back, and what is refused.
+
+use crate::reference::{Random, numbers_at, pack, put_number, random_rows};
+use kernels::{Error, Format, Packer, dequantize};
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
+
+fn cols_of(format: Format) -> usize {
+    match format.block_len() {
+        1 => 13,
+        len => 3 * len,
+    }
+}
+
+fn dequantized(format: Format, bytes: &[u8], cols: usize) -> Vec<u32> {
+    let mut out = vec![0.0; bytes.len() / format.row_bytes(cols).unwrap() * cols];
+    dequantize(format, bytes, &mut out).unwrap();
+    out.into_iter().map(f32::to_bits).collect()
+}
+
+#[test]
+fn rows_come_back_as_they_were() {
+    let mut random = Random(1);
+    for format in Format::ALL {
+        for rows in [1, 2, 4, 7] {
+            let cols = cols_of(format);
+            let bytes = random_rows(format, rows, cols, &mut random);
+            let w = pack(format, rows, cols, &bytes);
+            assert_eq!((w.format(), w.rows(), w.cols()), (format, rows, cols));
+            let mut out = vec![0.0; rows * cols];
+            for (r, row) in out.chunks_exact_mut(cols).enumerate() {
+                w.dequantize_row(r, row);
+            }
+            let got: Vec<u32> = out.into_iter().map(f32::to_bits).collect();
+            assert_eq!(
+                got,
+                dequantized(format, &bytes, cols),
+                "{format}, {rows} rows"
+            );
+        }
+    }
+}
+
+#[test]
+fn chunks_of_any_size() {
+    let mut random = Random(2);
+    for format in Format::ALL {
+        let (rows, cols) = (9, cols_of(format));
+        let bytes = random_rows(format, rows, cols, &mut random);
+        let mut rest = bytes.as_slice();
+        let mut packer = Packer::new(format, rows, cols).unwrap();
+        while !rest.is_empty() {
+            assert_eq!(packer.remaining(), rest.len());
+            let len = (random.next() as usize % (2 * bytes.len() / 3)).min(rest.len());
+            packer.write(&rest[..len]).unwrap();
+            rest = &rest[len..];
+        }
+        let w = packer.finish().unwrap();
+        let mut row = vec![0.0; cols];
+        w.dequantize_row(8, &mut row);
+        let got: Vec<u32> = row.into_iter().map(f32::to_bits).collect();
+        let last = &bytes[bytes.len() / rows * 8..];
+        assert_eq!(got, dequantized(format, last, cols), "{format}");
+    }
+}
+
+#[test]
+fn packed_weights_are_hardly_larger_than_the_file() {
+    for format in Format::ALL {
+        let (rows, cols) = (8, 512);
+        let file = rows * format.row_bytes(cols).unwrap();
+        let packed = pack(format, rows, cols, &vec![0; file]).packed_bytes();
+        assert!(
+            packed >= file && packed <= file + file / 32,
+            "{format}: {packed} for {file}"
+        );
+    }
+}
+
+#[test]
+fn infinite_and_undefined_numbers_are_refused() {
+    let mut random = Random(3);
+    for format in Format::ALL {
+        for odd in [f32::INFINITY, f32::NEG_INFINITY, f32::NAN] {
+            for &at in numbers_at(format) {
+                let (rows, cols) = (6, cols_of(format));
+                let mut bytes = random_rows(format, rows, cols, &mut random);
+                let block_bytes = format.block_bytes();
+                let block = &mut bytes[format.row_bytes(cols).unwrap() * 5 + 2 * block_bytes..];
+                put_number(format, block, at, odd);
+                let mut packer = Packer::new(format, rows, cols).unwrap();
+                let error = match packer.write(&bytes) {
+                    Err(error) => error,
+                    Ok(()) => packer.finish().unwrap_err(),
+                };
+                let Error::NotFinite {
+                    row: 5,
+                    block: 2,
+                    value,
+                    ..
+                } = error
+                else {
+                    panic!("{format}: {error}");
+                };
+                assert_eq!(value.is_nan(), odd.is_nan());
+            }
+        }
+    }
+}
+
+#[test]
+fn wrong_sizes_are_refused() {
+    let partial = Packer::new(Format::Q4_K, 4, 128).unwrap_err();
+    assert!(
+        matches!(partial, Error::PartialBlock { cols: 128, .. }),
+        "{partial}"
+    );
+    let empty = Packer::new(Format::F32, 0, 4).unwrap_err();
+    assert!(matches!(empty, Error::Empty { .. }), "{empty}");
+    let large = Packer::new(Format::F32, usize::MAX / 8, 4).unwrap_err();
+    assert!(matches!(large, Error::TooLarge { .. }), "{large}");
+
+    let mut packer = Packer::new(Format::Q8_0, 1, 32).unwrap();
+    let many = packer.write(&[0; 35]).unwrap_err();
+    assert!(
+        matches!(
+            many,
+            Error::TooManyBytes {
+                expected: 34,
+                excess: 1,
+                ..
+            }
+        ),
+        "{many}"
+    );
+    packer.write(&[0; 33]).unwrap();
+    let few = packer.finish().unwrap_err();
+    assert!(
+        matches!(
+            few,
+            Error::MissingBytes {
+                expected: 34,
+                missing: 1,
+                ..
+            }
+        ),
+        "{few}"
+    );
+
+    let length = dequantize(Format::Q8_0, &[0; 33], &mut [0.0; 32]).unwrap_err();
+    assert!(
+        matches!(
+            length,
+            Error::Length {
+                expected: 34,
+                got: 33,
+                ..
+            }
+        ),
+        "{length}"
+    );
+}
