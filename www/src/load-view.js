@@ -3,7 +3,7 @@ import { byId, element } from "./dom.js";
 import { bytes, duration } from "./format.js";
 import { TransferRate } from "./transfer-rate.js";
 
-/** The stages in the order the package goes through them; a model that is kept is read instead of downloaded. */
+/** The stages of a load; a model that is kept is read instead of downloaded, and one kept in part is both. */
 const STAGES = { resolve: "Find", download: "Download", read: "Read", prepare: "Prepare" };
 /** The figures change at most this often: a number that flickers can't be read. */
 const FIGURES_MS = 250;
@@ -12,6 +12,7 @@ const FIGURES_MS = 250;
 export class LoadView {
   #rate = new TransferRate();
   #stage = "";
+  #seen = new Set();
   #figuresAt = -Infinity;
 
   /** @param {(text: string) => void} announce says a change of stage */
@@ -30,6 +31,7 @@ export class LoadView {
       }),
     );
     this.#stage = "";
+    this.#seen.clear();
     this.update({ stage: "resolve", loaded: 0, total: 0 }, 0);
   }
 
@@ -63,14 +65,13 @@ export class LoadView {
     this.#stage = stage;
     this.#rate = new TransferRate();
     this.#figuresAt = -Infinity;
-    let passed = true;
     for (const entry of byId("stages").children) {
       const current = entry.dataset.stage === stage;
-      if (current) passed = false;
-      entry.className = current ? "stage-now" : passed ? "stage-done" : "";
+      entry.className = current ? "stage-now" : this.#seen.has(entry.dataset.stage) ? "stage-done" : "";
       if (current) entry.setAttribute("aria-current", "step");
       else entry.removeAttribute("aria-current");
     }
+    this.#seen.add(stage);
     if (STAGES[stage]) this.announce(`${STAGES[stage]}…`);
   }
 }

@@ -37,7 +37,7 @@ let catalogue = [];
 let facts = {};
 
 onAction({
-  "new-chat": () => (model ? (showView("chat"), chat.clear()) : chooseModel()),
+  "new-chat": newChat,
   "choose-model": chooseModel,
   "back-to-chat": () => showView("chat"),
   "cancel-load": () => loadingSignal?.abort(),
@@ -82,18 +82,22 @@ async function load(choice) {
   try {
     await unload();
     const { contextLength } = preferences;
-    model = await Minnow.load(choice.source, {
+    const loaded = await Minnow.load(choice.source, {
       signal,
       onProgress: (progress) => loading.update(progress, performance.now()),
       ...(contextLength === null ? {} : { contextLength }),
     });
+    // A cancel that came too late to end the load still ends here.
+    if (signal.aborted) await loaded.unload();
+    signal.throwIfAborted();
+    model = loaded;
     showModel();
     announce(`${choice.name} is ready.`);
     showView("chat");
     chat.focus();
   } catch (error) {
     // A load that another one replaced leaves the page to its successor.
-    if (loadingSignal.signal !== signal) return;
+    if (loadingSignal?.signal !== signal) return;
     if (isAbort(error)) chooseModel();
     else showFault(error);
   } finally {
@@ -117,6 +121,14 @@ function showFault(error) {
   byId("fault-message").textContent = message;
   byId("fault-remedy").textContent = remedy;
   showView("fault");
+}
+
+/** An empty chat with the loaded model, or the choice of one. */
+function newChat() {
+  if (!model) return chooseModel();
+  byId("rail").hidePopover();
+  showView("chat");
+  chat.clear();
 }
 
 /** Shows the models, those on this device first. */

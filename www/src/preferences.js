@@ -33,7 +33,7 @@ const FIELDS = [...SAMPLING, ...LENGTH];
 const KEY = "preferences";
 
 /** Every setting at its default. */
-export const defaults = () => ({ system: "", ...Object.fromEntries(FIELDS.map(({ name, value }) => [name, value])) });
+export const defaults = () => ({ system: "", thinking: true, ...Object.fromEntries(FIELDS.map(({ name, value }) => [name, value])) });
 
 /**
  * `values` with everything missing, mistyped or out of range put right.
@@ -42,6 +42,7 @@ export const defaults = () => ({ system: "", ...Object.fromEntries(FIELDS.map(({
 export function valid(values = {}) {
   const result = defaults();
   if (typeof values.system === "string") result.system = values.system;
+  if (typeof values.thinking === "boolean") result.thinking = values.thinking;
   for (const { name, optional, min, max } of FIELDS) {
     if (values[name] === null && optional) result[name] = null;
     if (Number.isFinite(values[name])) result[name] = Math.min(max, Math.max(min, values[name]));
@@ -58,5 +59,7 @@ export const save = (values) => store(KEY, values);
 /** The part of a chat request that the settings decide. @param {ReturnType<typeof defaults>} values */
 export function requestOptions(values) {
   const names = [...SAMPLING.map(({ name }) => name), "max_tokens"];
-  return Object.fromEntries(names.filter((name) => values[name] !== null).map((name) => [name, values[name]]));
+  const options = Object.fromEntries(names.filter((name) => values[name] !== null).map((name) => [name, values[name]]));
+  // Templates that know the variable think unless told not to.
+  return values.thinking ? options : { ...options, enable_thinking: false };
 }

@@ -12,7 +12,8 @@ export function settingsDialog(preferences) {
   const show = () => {
     for (const input of form.elements) {
       if (!input.name) continue;
-      input.value = preferences[input.name] ?? "";
+      if (input.type === "checkbox") input.checked = preferences[input.name];
+      else input.value = preferences[input.name] ?? "";
       const output = form.querySelector(`output[for="${input.id}"]`);
       if (output) output.value = input.value;
     }
@@ -20,6 +21,7 @@ export function settingsDialog(preferences) {
   form.addEventListener("input", () => {
     const values = Object.fromEntries(new FormData(form));
     for (const { name } of [...SAMPLING, ...LENGTH]) values[name] = values[name] === "" ? null : Number(values[name]);
+    values.thinking = "thinking" in values;
     Object.assign(preferences, valid(values));
     save(preferences);
     for (const output of form.querySelectorAll("output")) output.value = byId(output.htmlFor.value).value;

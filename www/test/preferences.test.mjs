@@ -10,4 +10,5 @@ test("what is stored is put right before it is used", () => {
 test("a request carries what is set and leaves out what is not", () => {
   const options = requestOptions({ ...defaults(), seed: 7, max_tokens: null, system: "Be brief." });
   assert.deepEqual(options, { temperature: 0.8, top_k: 40, top_p: 0.95, min_p: 0.05, repeat_penalty: 1, seed: 7 });
+  assert.equal(requestOptions({ ...defaults(), thinking: false }).enable_thinking, false);
 });
