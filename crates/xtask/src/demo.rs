@@ -76,6 +76,8 @@ fn trunk(project: &Project) -> Result<std::process::Command> {
     let mut trunk = project.command(tools::trunk(project)?.join("trunk"));
     // Trunk takes NO_COLOR only as `true` or `false`, and refuses to start on any other value.
     trunk.env_remove("NO_COLOR");
+    // The page offers the models that are here at ./models/ (see `www/tools/link-models.mjs`).
+    trunk.env("MINNOW_DEMO_MODELS", project.cached("models"));
     Ok(trunk)
 }
 

@@ -1,5 +1,6 @@
 //! Every test, one step after the other, with a summary.
 
+use std::process::Command;
 use std::time::Instant;
 
 use anyhow::{Result, bail};
@@ -184,15 +185,22 @@ fn packaging(project: &Project) -> Result<()> {
 
 fn end_to_end(project: &Project) -> Result<()> {
     demo::build(project)?;
+    run(&mut node_tests(project, "www")?)?;
     tools::npm_packages(project, "tests/e2e")?;
     let model = default_model::fetch(project)?;
-    run(tools::node(project)?
-        .args([
-            "--test",
-            "--test-concurrency=1",
-            "--test-reporter=spec",
-            "tests/e2e/",
-        ])
+    run(node_tests(project, "tests/e2e")?
         .env("CHROMIUM", tools::chromium()?)
         .env(default_model::VARIABLE, model))
+}
+
+/// Node's test runner, which finds the tests below the folder it starts in. One file at a time:
+/// two browsers at once would take the processors from each other.
+fn node_tests(project: &Project, folder: &str) -> Result<Command> {
+    let mut node = tools::node(project)?;
+    node.current_dir(project.path(folder)).args([
+        "--test",
+        "--test-concurrency=1",
+        "--test-reporter=spec",
+    ]);
+    Ok(node)
 }
