@@ -143,3 +143,51 @@ impl Merger {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Tokens are numbers of letters: any two neighbours of the same size merge while the result is at most `longest`.
+    fn doubling(longest: u32) -> impl Fn(&Symbol, &Symbol) -> Option<Merge> {
+        move |left, right| {
+            (left.id == right.id && left.id * 2 <= longest).then_some(Merge {
+                priority: left.id,
+                id: left.id * 2,
+            })
+        }
+    }
+
+    fn merged(merger: &mut Merger, letters: usize, longest: u32) -> Vec<u32> {
+        merger.clear();
+        (0..letters).for_each(|_| merger.push(1, 1));
+        merger
+            .merge(doubling(longest))
+            .map(|piece| piece.id)
+            .collect()
+    }
+
+    #[test]
+    fn smallest_first_and_leftmost_of_equals() {
+        let mut merger = Merger::default();
+        assert_eq!(merged(&mut merger, 0, 8), []);
+        assert_eq!(merged(&mut merger, 1, 8), [1]);
+        assert_eq!(merged(&mut merger, 7, 8), [4, 2, 1]);
+        assert_eq!(merged(&mut merger, 19, 8), [8, 8, 2, 1]);
+    }
+
+    /// A word of a megabyte is as cheap a byte as a short one: at most three candidates a byte pass the queue.
+    #[test]
+    fn work_grows_with_the_length_of_a_word() {
+        for letters in [1 << 10, 1 << 20] {
+            let mut merger = Merger::default();
+            let pieces = merged(&mut merger, letters, 1 << 30);
+            assert_eq!(pieces.iter().sum::<u32>() as usize, letters);
+            assert!(
+                merger.taken >= letters - 1 && merger.taken <= 3 * letters,
+                "{} for {letters}",
+                merger.taken
+            );
+        }
+    }
+}

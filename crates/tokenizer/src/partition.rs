@@ -146,3 +146,94 @@ impl<'t> Fragment<'t> {
         (!text.is_empty()).then_some(Self::Text(text))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use gguf::{Array, Metadata, StringArray, Value};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn vocabulary(tokens: &[&str]) -> Vocabulary {
+        let mut texts = StringArray::new();
+        tokens.iter().for_each(|token| texts.push(token));
+        let entries = vec![(
+            "tokenizer.ggml.tokens".to_owned(),
+            Value::Array(Array::Strings(texts)),
+        )];
+        let metadata = Metadata::from_entries(entries).expect("one key");
+        Vocabulary::from_metadata(&metadata).expect("a vocabulary")
+    }
+
+    fn partition<'t>(tokens: &[&str], text: &'t str) -> Vec<Fragment<'t>> {
+        let vocabulary = vocabulary(tokens);
+        Patterns::new(&vocabulary, |_| true).partition(text, &vocabulary, |_| false)
+    }
+
+    /// llama.cpp's procedure as it is described: each token in turn, the longest first, cut out of what text is left.
+    fn one_token_at_a_time<'t>(tokens: &[&str], text: &'t str) -> Vec<Fragment<'t>> {
+        let mut ids: Vec<usize> = (0..tokens.len()).collect();
+        ids.sort_by_key(|&id| std::cmp::Reverse(tokens[id].len()));
+        let start: Vec<_> = Fragment::text(text).into_iter().collect();
+        ids.into_iter().fold(start, |fragments, id| {
+            let mut cut = Vec::new();
+            for fragment in fragments {
+                let Fragment::Text(text) = fragment else {
+                    cut.push(fragment);
+                    continue;
+                };
+                for (i, part) in text.split(tokens[id]).enumerate() {
+                    cut.extend((i > 0).then_some(Fragment::Token(id as u32)));
+                    cut.extend(Fragment::text(part));
+                }
+            }
+            cut
+        })
+    }
+
+    #[test]
+    fn the_longest_goes_first_even_if_another_starts_earlier() {
+        use Fragment::{Text, Token};
+        assert_eq!(partition(&["ab", "bcd"], "abcd"), [Text("a"), Token(1)]);
+        assert_eq!(
+            partition(&["<s>", "<"], "<<s>>"),
+            [Token(1), Token(0), Text(">")]
+        );
+        assert_eq!(partition(&["aa"], "aaaaa"), [Token(0), Token(0), Text("a")]);
+        // The longest token here does not fit any more, a shorter one does.
+        assert_eq!(
+            partition(&["xab", "bcde", "x"], "xabcde"),
+            [Token(2), Text("a"), Token(1)]
+        );
+        assert_eq!(partition(&["x"], ""), []);
+        assert_eq!(partition(&[], "text"), [Text("text")]);
+    }
+
+    #[test]
+    fn white_space_after_a_token_can_be_dropped() {
+        let vocabulary = vocabulary(&["<a>", "<b>"]);
+        let patterns = Patterns::new(&vocabulary, |_| true);
+        let fragments = patterns.partition(" <a> \t\n <b> x", &vocabulary, |id| id == 0);
+        let expected = [
+            Fragment::Text(" "),
+            Fragment::Token(0),
+            Fragment::Token(1),
+            Fragment::Text(" x"),
+        ];
+        assert_eq!(fragments, expected);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(4096))]
+
+        #[test]
+        fn as_one_token_at_a_time(
+            tokens in prop::collection::btree_set("[abé]{1,5}", 0..8),
+            text in "[abcé]{0,24}",
+        ) {
+            // Of two tokens of one length either may go first in llama.cpp; here they are in the order of their ids.
+            let tokens: Vec<&str> = tokens.iter().map(String::as_str).collect();
+            prop_assert_eq!(partition(&tokens, &text), one_token_at_a_time(&tokens, &text));
+        }
+    }
+}

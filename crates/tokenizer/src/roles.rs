@@ -270,3 +270,102 @@ fn ends(
     ends.dedup();
     Ok(ends)
 }
+
+#[cfg(test)]
+mod tests {
+    use gguf::{Array, StringArray, Value};
+
+    use super::*;
+
+    const NORMAL: i32 = 1;
+    const CONTROL: i32 = 3;
+
+    /// Roles and vocabulary of a file with these tokens and types, and these ids by key.
+    fn roles(tokens: &[(&str, i32)], ids: &[(&str, u32)]) -> (Roles, Vocabulary) {
+        let mut texts = StringArray::new();
+        tokens.iter().for_each(|(text, _)| texts.push(text));
+        let types = tokens.iter().map(|&(_, kind)| kind).collect();
+        let mut entries = vec![
+            (
+                "tokenizer.ggml.tokens".to_owned(),
+                Value::Array(Array::Strings(texts)),
+            ),
+            (
+                "tokenizer.ggml.token_type".to_owned(),
+                Value::Array(Array::I32(types)),
+            ),
+        ];
+        entries.extend(
+            ids.iter()
+                .map(|&(key, id)| (key.to_owned(), Value::U32(id))),
+        );
+        let metadata = Metadata::from_entries(entries).expect("keys that differ");
+        let mut vocabulary = Vocabulary::from_metadata(&metadata).expect("a vocabulary");
+        let roles =
+            Roles::from_metadata(&metadata, &mut vocabulary, Defaults::default()).expect("roles");
+        (roles, vocabulary)
+    }
+
+    #[test]
+    fn ends_are_found_by_id_and_by_name() {
+        let tokens = [
+            ("a", NORMAL),
+            ("<|im_end|>", NORMAL),
+            ("<e>", CONTROL),
+            ("<t>", CONTROL),
+            ("<|fim_pad|>", NORMAL),
+        ];
+        let (roles, vocabulary) = roles(&tokens, &[(EOS, 2), ("tokenizer.ggml.eot_token_id", 3)]);
+        assert_eq!(roles.ends, [1, 2, 3, 4]);
+        assert_eq!(roles.eos, Some(2));
+        // Names make control tokens of tokens that a file has as text.
+        assert_eq!(
+            [1, 4].map(|id| vocabulary.kind(id)),
+            [Some(Kind::Control); 2]
+        );
+    }
+
+    #[test]
+    fn an_id_takes_the_place_of_a_name() {
+        let tokens = [("<|fim_pad|>", NORMAL), ("<p>", CONTROL)];
+        let (roles, vocabulary) = roles(&tokens, &[("tokenizer.ggml.fim_pad_token_id", 1)]);
+        assert_eq!(roles.ends, [1]);
+        assert_eq!(vocabulary.kind(0), Some(Kind::Normal));
+    }
+
+    #[test]
+    fn other_infill_tokens_are_control_tokens_but_do_not_end() {
+        let tokens = [
+            ("<|fim_prefix|>", NORMAL),
+            ("<SUF>", NORMAL),
+            ("▁<MID>", NORMAL),
+        ];
+        let (roles, vocabulary) = roles(&tokens, &[]);
+        assert_eq!(roles.ends, []);
+        assert_eq!(
+            [0, 1, 2].map(|id| vocabulary.kind(id)),
+            [Some(Kind::Control); 3]
+        );
+    }
+
+    #[test]
+    fn messages_of_the_harmony_format_do_not_end_an_answer() {
+        let tokens =
+            ["<|end|>", "<|return|>", "<|call|>", "<|channel|>"].map(|text| (text, CONTROL));
+        let (roles, vocabulary) = roles(&tokens, &[]);
+        assert_eq!(roles.ends, [1, 2]);
+        assert_eq!(
+            [0, 3].map(|id| vocabulary.kind(id)),
+            [Some(Kind::UserDefined); 2]
+        );
+        // Without the other two it does, as in Phi-3.
+        let (roles, _) = self::roles(&tokens[..1], &[]);
+        assert_eq!(roles.ends, [0]);
+    }
+
+    #[test]
+    fn an_id_outside_the_vocabulary_is_none() {
+        let (roles, _) = roles(&[("a", NORMAL)], &[(BOS, 1), (EOS, 0)]);
+        assert_eq!((roles.bos, roles.eos), (None, Some(0)));
+    }
+}
