@@ -90,7 +90,7 @@ impl KvLayout {
         page_tokens: usize,
     ) -> Result<Self, Error> {
         for (what, length) in [("key length", key_length), ("value length", value_length)] {
-            if length == 0 || length % LANES != 0 || length > MAX_HEAD_LENGTH {
+            if length == 0 || !length.is_multiple_of(LANES) || length > MAX_HEAD_LENGTH {
                 return Err(Error::KvLayout {
                     what,
                     value: length,
@@ -99,7 +99,7 @@ impl KvLayout {
                 });
             }
         }
-        if page_tokens == 0 || page_tokens % BLOCK != 0 {
+        if page_tokens == 0 || !page_tokens.is_multiple_of(BLOCK) {
             return Err(Error::KvLayout {
                 what: "page size in tokens",
                 value: page_tokens,
@@ -171,6 +171,7 @@ impl KvLayout {
     }
 
     /// Where the keys of a block start, in values; its values follow them.
+    #[inline(always)]
     fn block_start(&self, layer: usize, block: usize, head: usize) -> usize {
         let blocks = self.page_tokens / BLOCK;
         ((layer * blocks + block) * self.kv_heads + head)
@@ -217,7 +218,7 @@ impl Page {
     ) {
         match &mut self.storage {
             Storage::F32(data) => scatter(layout, data, layer, slot, keys, values, |value| value),
-            Storage::F16(data) => scatter(layout, data, layer, slot, keys, values, f16::from_f32),
+            Storage::F16(data) => scatter(layout, data, layer, slot, keys, values, encode_f16),
         }
     }
 
@@ -238,44 +239,72 @@ impl Page {
         }
     }
 
-    /// The keys of `LANES` tokens, `[key_length][LANES]`: `panel` counts from the start of the block. `scratch` has
-    /// room for one panel, and is used where the stored form is not floats.
-    pub(crate) fn key_panel<'a>(
+    /// The keys of `count` · `LANES` tokens, `[count][key_length][LANES]`; `first` counts from the start of the block.
+    /// `scratch` has room for them, and is used where the stored form is not floats.
+    #[inline(always)]
+    pub(crate) fn key_panels<'a>(
         &'a self,
         layout: &KvLayout,
         at: BlockAt,
-        panel: usize,
+        first: usize,
+        count: usize,
         scratch: &'a mut [f32],
     ) -> &'a [f32] {
         let length = layout.key_length * LANES;
-        let start = layout.block_start(at.layer, at.block, at.head) + panel * length;
-        self.panel(start, length, scratch)
+        let start = layout.block_start(at.layer, at.block, at.head);
+        self.floats(start + first * length, count * length, scratch)
     }
 
-    /// `LANES` channels of the first `tokens` values of a block, `[tokens][LANES]`.
-    pub(crate) fn value_panel<'a>(
+    /// `count` · `LANES` channels of a block's values, `[count][BLOCK][LANES]`, as [`Self::key_panels`].
+    #[inline(always)]
+    pub(crate) fn value_panels<'a>(
         &'a self,
         layout: &KvLayout,
         at: BlockAt,
-        panel: usize,
-        tokens: usize,
+        first: usize,
+        count: usize,
         scratch: &'a mut [f32],
     ) -> &'a [f32] {
         let values = layout.block_start(at.layer, at.block, at.head) + BLOCK * layout.key_length;
-        self.panel(values + panel * BLOCK * LANES, tokens * LANES, scratch)
+        self.floats(
+            values + first * BLOCK * LANES,
+            count * BLOCK * LANES,
+            scratch,
+        )
     }
 
-    fn panel<'a>(&'a self, start: usize, length: usize, scratch: &'a mut [f32]) -> &'a [f32] {
+    #[inline(always)]
+    fn floats<'a>(&'a self, start: usize, length: usize, scratch: &'a mut [f32]) -> &'a [f32] {
         match &self.storage {
             Storage::F32(data) => &data[start..start + length],
             Storage::F16(data) => {
                 let scratch = &mut scratch[..length];
-                data[start..start + length].convert_to_f32_slice(scratch);
+                for (out, &stored) in scratch.iter_mut().zip(&data[start..start + length]) {
+                    *out = decode_f16(stored);
+                }
                 scratch
             }
         }
     }
 }
+
+/// Rounds to nearest even; what is too large becomes the largest finite number.
+fn encode_f16(value: f32) -> f16 {
+    let limit = f16::MAX.to_f32();
+    f16::from_f32(value.clamp(-limit, limit))
+}
+
+/// The exact value of a finite number, without a branch: its bits moved to their places in 32 bits, and the difference
+/// between the two types' exponent biases multiplied in.
+#[inline(always)]
+fn decode_f16(stored: f16) -> f32 {
+    let bits = u32::from(stored.to_bits());
+    let magnitude = f32::from_bits((bits & 0x7fff) << 13) * F16_BIAS_DIFFERENCE;
+    f32::from_bits(magnitude.to_bits() | (bits & 0x8000) << 16)
+}
+
+/// 2¹¹²: exponents are biased by 127 in 32-bit floats and by 15 in 16-bit ones.
+const F16_BIAS_DIFFERENCE: f32 = f32::from_bits((112 + 127) << 23);
 
 /// Which block of a page.
 #[derive(Debug, Clone, Copy)]

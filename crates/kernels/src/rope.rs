@@ -206,3 +206,134 @@ fn rotate_halves(x: &mut [f32], cos: &[f32], sin: &[f32]) {
         (*a, *b) = (*a * c - *b * s, *a * s + *b * c);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Random, assert_close};
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    const POSITIONS: [u32; 5] = [0, 1, 77, 4095, 100_000];
+
+    fn config(style: RopeStyle, scaling: RopeScaling) -> RopeConfig {
+        RopeConfig {
+            style,
+            dims: 64,
+            base: 10_000.0,
+            scaling,
+            magnitude: 1.0,
+        }
+    }
+
+    const YARN: RopeScaling = RopeScaling::Yarn {
+        factor: 4.0,
+        original_context: 32_768,
+        beta_fast: 32.0,
+        beta_slow: 1.0,
+    };
+
+    fn rotated(config: &RopeConfig, factors: &[f32], x: &[f32]) -> Vec<f32> {
+        let rope = Rope::new(config, factors);
+        let mut angles = RopeAngles::new();
+        rope.angles(&POSITIONS, &mut angles);
+        let mut out = x.to_vec();
+        rope.apply(&angles, config.dims, &mut out);
+        out
+    }
+
+    /// One pair after the other, in the terms of llama.cpp's `rope_yarn` (`ggml/src/ggml-cpu/ops.cpp`).
+    fn reference(config: &RopeConfig, factors: &[f32], x: &[f32]) -> Vec<f64> {
+        let dims = config.dims;
+        let mut out: Vec<f64> = x.iter().map(|&x| f64::from(x)).collect();
+        let row_length = x.len() / POSITIONS.len();
+        for (row, position) in out.chunks_exact_mut(row_length).zip(POSITIONS) {
+            for head in row.chunks_exact_mut(dims) {
+                for i in 0..dims / 2 {
+                    let base = f64::from(config.base);
+                    let factor = factors.get(i).map_or(1.0, |&factor| f64::from(factor));
+                    let extrapolated =
+                        f64::from(position) * base.powf(-2.0 * i as f64 / dims as f64) / factor;
+                    let (angle, length) = match config.scaling {
+                        RopeScaling::None => (extrapolated, 1.0),
+                        RopeScaling::Linear { factor } => (extrapolated / f64::from(factor), 1.0),
+                        RopeScaling::Yarn {
+                            factor,
+                            original_context,
+                            beta_fast,
+                            beta_slow,
+                        } => {
+                            let bound = |turns: f32| {
+                                dims as f64
+                                    * (f64::from(original_context)
+                                        / (f64::from(turns) * 2.0 * std::f64::consts::PI))
+                                        .ln()
+                                    / (2.0 * base.ln())
+                            };
+                            let low = bound(beta_fast).floor().max(0.0);
+                            let high = bound(beta_slow).ceil().min(dims as f64 - 1.0);
+                            let mix =
+                                1.0 - ((i as f64 - low) / (high - low).max(0.001)).clamp(0.0, 1.0);
+                            let interpolated = extrapolated / f64::from(factor);
+                            let angle = interpolated * (1.0 - mix) + extrapolated * mix;
+                            (angle, 1.0 + 0.1 * f64::from(factor).ln())
+                        }
+                    };
+                    let (a, b) = match config.style {
+                        RopeStyle::Normal => (2 * i, 2 * i + 1),
+                        RopeStyle::NeoX => (i, i + dims / 2),
+                    };
+                    let (sin, cos) = angle.sin_cos();
+                    let (x, y) = (head[a], head[b]);
+                    head[a] = (x * cos - y * sin) * length * f64::from(config.magnitude);
+                    head[b] = (x * sin + y * cos) * length * f64::from(config.magnitude);
+                }
+            }
+        }
+        out
+    }
+
+    #[test]
+    fn agrees_with_the_formula_in_64_bits() {
+        let mut random = Random::new(7);
+        let factors: Vec<f32> = (0..32).map(|i| if i < 16 { 1.0 } else { 8.0 }).collect();
+        for style in [RopeStyle::Normal, RopeStyle::NeoX] {
+            for scaling in [RopeScaling::None, RopeScaling::Linear { factor: 2.5 }, YARN] {
+                for factors in [&[][..], &factors] {
+                    let mut config = config(style, scaling);
+                    config.magnitude = 0.75;
+                    let x = random.floats(POSITIONS.len() * 3 * config.dims, 2.0);
+                    assert_close(
+                        &rotated(&config, factors, &x),
+                        &reference(&config, factors, &x),
+                        1e-6,
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn yarn_keeps_fast_pairs_and_slows_down_slow_ones() {
+        let plain = Rope::new(&config(RopeStyle::NeoX, RopeScaling::None), &[]);
+        let yarn = Rope::new(&config(RopeStyle::NeoX, YARN), &[]);
+        assert_eq!(yarn.frequencies[0], plain.frequencies[0]);
+        assert_eq!(yarn.frequencies[31], plain.frequencies[31] / 4.0);
+    }
+
+    #[test]
+    fn channels_beyond_the_rotated_ones_are_left_alone() {
+        let mut config = config(RopeStyle::NeoX, RopeScaling::None);
+        config.dims = 16;
+        let rope = Rope::new(&config, &[]);
+        let mut angles = RopeAngles::new();
+        rope.angles(&[9], &mut angles);
+        let x = Random::new(8).floats(2 * 24, 1.0);
+        let mut out = x.clone();
+        rope.apply(&angles, 24, &mut out);
+        for head in 0..2 {
+            assert_ne!(out[head * 24..][..16], x[head * 24..][..16]);
+            assert_eq!(out[head * 24 + 16..][..8], x[head * 24 + 16..][..8]);
+        }
+    }
+}

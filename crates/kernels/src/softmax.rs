@@ -1,5 +1,6 @@
 //! The exponential function, and the softmax made with it.
 
+use crate::isa::{Isa, Simd, Task};
 use crate::sum::Partial;
 
 /// Below this, e^x is smaller than the smallest normal number and [`exp`] returns 0.
@@ -12,7 +13,7 @@ const LARGEST: f32 = 88.376_26;
 const ROUND: f32 = 12_582_912.0;
 
 /// ln 2 in two parts: products of the first with integers up to 128 are exact.
-const LN_2_HIGH: f32 = 0.693_359_375;
+const LN_2_HIGH: f32 = 355.0 / 512.0;
 const LN_2_LOW: f32 = -2.121_944_4e-4;
 
 /// e^r for |r| ≤ ln 2 / 2 is 1 + r + r² · P(r), with these coefficients of P, highest power first
@@ -30,7 +31,7 @@ const EXP_POLYNOMIAL: [f32; 6] = [
 /// NaN.
 ///
 /// Free of branches and of tables, so that it is the same in every lane of a vector.
-#[inline]
+#[inline(always)]
 pub fn exp(x: f32) -> f32 {
     let clamped = if x > LARGEST { LARGEST } else { x };
     let clamped = if clamped < SMALLEST {
@@ -59,7 +60,7 @@ const F32_EXPONENT_BIAS: u32 = 127;
 const F32_MANTISSA_BITS: u32 = 23;
 
 /// The largest element; `NEG_INFINITY` if there is none.
-#[inline]
+#[inline(always)]
 pub(crate) fn max(x: &[f32]) -> f32 {
     x.iter()
         .fold(f32::NEG_INFINITY, |max, &x| if x > max { x } else { max })
@@ -68,14 +69,92 @@ pub(crate) fn max(x: &[f32]) -> f32 {
 /// Turns `x` into probabilities in proportion to e^x. The largest element is subtracted first, so that nothing
 /// overflows.
 pub fn softmax(x: &mut [f32]) {
-    let largest = max(x);
-    for x in x.iter_mut() {
-        *x = exp(*x - largest);
+    softmax_with(Isa::best(), x);
+}
+
+fn softmax_with(isa: Isa, x: &mut [f32]) {
+    isa.run(Softmax { x });
+}
+
+struct Softmax<'a> {
+    x: &'a mut [f32],
+}
+
+impl Task for Softmax<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, _: S) {
+        let largest = max(self.x);
+        for x in self.x.iter_mut() {
+            *x = exp(*x - largest);
+        }
+        let mut sum = Partial::default();
+        sum.add(self.x, |x| x);
+        let scale = 1.0 / sum.total();
+        for x in self.x {
+            *x *= scale;
+        }
     }
-    let mut sum = Partial::default();
-    sum.add(x, |x| x);
-    let scale = 1.0 / sum.total();
-    for x in x {
-        *x *= scale;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Random, assert_same_bits};
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    #[test]
+    fn the_exponential_is_within_one_unit_in_the_last_place() {
+        // Every 401st float between the limits, of both signs.
+        let steps = |limit: f32| (0..=limit.to_bits()).step_by(401).map(f32::from_bits);
+        let arguments = steps(LARGEST)
+            .chain(steps(-SMALLEST).map(|x| -x))
+            .chain([LARGEST, SMALLEST]);
+        let worst = arguments
+            .map(|x| (f64::from(exp(x)) / f64::from(x).exp() - 1.0).abs())
+            .fold(0.0, f64::max);
+        assert!(worst < 2f64.powi(-23), "relative error {worst:e}");
+    }
+
+    #[test]
+    fn the_exponential_at_its_limits() {
+        assert_eq!(exp(0.0), 1.0);
+        assert_eq!(exp(-0.0), 1.0);
+        assert_eq!(exp(f32::NEG_INFINITY), 0.0);
+        assert_eq!(exp(SMALLEST.next_down()), 0.0);
+        assert!(exp(SMALLEST) > 0.0);
+        assert_eq!(exp(f32::INFINITY), exp(LARGEST));
+        assert!(exp(LARGEST).is_finite());
+        assert!(exp(f32::NAN).is_nan());
+    }
+
+    #[test]
+    fn softmax_agrees_with_the_formula_in_64_bits() {
+        let mut random = Random::new(5);
+        for (len, scale) in [(1, 1.0), (3, 80.0), (100, 5.0), (1000, 3e4), (5000, 0.1)] {
+            let x = random.floats(len, scale);
+            let largest = x.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+            let terms: Vec<f64> = x.iter().map(|&x| f64::from(x - largest).exp()).collect();
+            let sum: f64 = terms.iter().sum();
+            let mut out = x.clone();
+            softmax(&mut out);
+            for (out, term) in out.iter().zip(terms) {
+                assert!((f64::from(*out) - term / sum).abs() <= 1e-6 * (term / sum) + 1e-37);
+            }
+        }
+    }
+
+    #[test]
+    fn is_the_same_on_every_instruction_set() {
+        let x = Random::new(6).floats(1003, 20.0);
+        let mut expected = x.clone();
+        softmax_with(Isa::SCALAR, &mut expected);
+        for isa in Isa::available() {
+            let mut out = x.clone();
+            softmax_with(isa, &mut out);
+            assert_same_bits(&out, &expected);
+        }
     }
 }

@@ -12,7 +12,7 @@ pub(crate) struct Partial {
 
 impl Partial {
     /// Adds `term` of each element, starting with lane 0.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn add(&mut self, x: &[f32], term: impl Fn(f32) -> f32) {
         let (chunks, rest) = x.as_chunks::<LANES>();
         for chunk in chunks {
@@ -26,7 +26,7 @@ impl Partial {
     }
 
     /// The sum of all lanes.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn total(mut self) -> f32 {
         let mut half = LANES / 2;
         while half > 0 {

@@ -1,7 +1,7 @@
 //! Attention of the queries that share one key–value head.
 
 use super::Cached;
-use super::tile::{self, TILE};
+use super::tile::{self, PANELS, Sums, TILE};
 use crate::kv::{BLOCK, BlockAt, LANES, MAX_HEAD_LENGTH};
 use crate::softmax;
 use crate::sum::Partial;
@@ -46,10 +46,11 @@ struct Rows {
 
 impl Head<'_> {
     /// Computes all rows of `tokens` tokens; `out` has room for them at the strides given.
+    #[inline(always)]
     pub(super) fn run(&self, tokens: usize, out: &mut [f32]) {
         let total = tokens * self.group;
-        // Both kinds of panel fit: [key_length][LANES] and [BLOCK][LANES].
-        let mut scratch = [0.0; MAX_HEAD_LENGTH * LANES];
+        // Both kinds of panels fit: [key_length][LANES] and [BLOCK][LANES].
+        let mut scratch = [0.0; PANELS * MAX_HEAD_LENGTH * LANES];
         let mut rows = Rows {
             first: 0,
             count: 0,
@@ -79,10 +80,12 @@ impl Head<'_> {
     }
 
     /// Tokens that a row sees: all up to its own.
+    #[inline(always)]
     fn visible(&self, row: usize) -> usize {
         self.position + row / self.group + 1
     }
 
+    #[inline(always)]
     fn query(&self, row: usize) -> &[f32] {
         let length = self.cached.layout.key_length();
         let start =
@@ -90,6 +93,7 @@ impl Head<'_> {
         &self.queries[start..][..length]
     }
 
+    #[inline(always)]
     fn out<'o>(&self, row: usize, out: &'o mut [f32]) -> &'o mut [f32] {
         let length = self.cached.layout.value_length();
         let start = row / self.group * self.out_stride + self.out_start + row % self.group * length;
@@ -97,6 +101,7 @@ impl Head<'_> {
     }
 
     /// Which page a block is in, and where.
+    #[inline(always)]
     fn page(&self, block: usize) -> (&crate::kv::Page, BlockAt) {
         let blocks_per_page = self.cached.layout.page_tokens() / BLOCK;
         let page = &self.cached.pages[self.table[block / blocks_per_page] as usize];
@@ -111,24 +116,30 @@ impl Head<'_> {
     }
 
     /// `weights = queries · keysᵀ`
+    #[inline(always)]
     fn score(&self, rows: &mut Rows, block: usize, scratch: &mut [f32]) {
+        let layout = self.cached.layout;
         let (page, at) = self.page(block);
-        for panel in 0..BLOCK / LANES {
-            let keys = page.key_panel(self.cached.layout, at, panel, scratch);
+        for first in (0..BLOCK / LANES).step_by(PANELS) {
+            let keys = page.key_panels(layout, at, first, PANELS, scratch);
+            let panels = tile::panels(keys, layout.key_length() * LANES, layout.key_length());
             for tile in (0..rows.count).step_by(TILE) {
                 let count = TILE.min(rows.count - tile);
-                let mut sums = [[0.0; LANES]; TILE];
                 let queries =
                     std::array::from_fn(|i| self.query(rows.first + tile + i.min(count - 1)));
-                tile::multiply_add(count, queries, keys, &mut sums);
-                for (row, sums) in rows.weights[tile..tile + count].iter_mut().zip(&sums) {
-                    row[panel * LANES..][..LANES].copy_from_slice(sums);
+                let mut sums = Sums::default();
+                tile::multiply_add(count, queries, &panels, &mut sums);
+                for (panel, sums) in (first..).zip(&sums) {
+                    for (row, sums) in rows.weights[tile..tile + count].iter_mut().zip(sums) {
+                        row[panel * LANES..][..LANES].copy_from_slice(sums);
+                    }
                 }
             }
         }
     }
 
     /// Turns scores into exponentials relative to the running maximum, and corrects what was summed before.
+    #[inline(always)]
     fn normalize(&self, rows: &mut Rows, block: usize, out: &mut [f32]) {
         for i in 0..rows.count {
             let row = rows.first + i;
@@ -154,6 +165,7 @@ impl Head<'_> {
     }
 
     /// `out += weights · values`
+    #[inline(always)]
     fn accumulate(
         &self,
         rows: &Rows,
@@ -162,24 +174,32 @@ impl Head<'_> {
         scratch: &mut [f32],
         out: &mut [f32],
     ) {
+        let layout = self.cached.layout;
         let (page, at) = self.page(block);
         let tokens = BLOCK.min(visible - block * BLOCK);
-        for panel in 0..self.cached.layout.value_length() / LANES {
-            let values = page.value_panel(self.cached.layout, at, panel, tokens, scratch);
+        let panel_count = layout.value_length() / LANES;
+        for first in (0..panel_count).step_by(PANELS) {
+            let count = PANELS.min(panel_count - first);
+            let values = page.value_panels(layout, at, first, count, scratch);
+            let panels = tile::panels(values, BLOCK * LANES, tokens);
+            let channels = first * LANES..(first + count) * LANES;
             for tile in (0..rows.count).step_by(TILE) {
-                let count = TILE.min(rows.count - tile);
+                let row_count = TILE.min(rows.count - tile);
                 let weights =
-                    std::array::from_fn(|i| &rows.weights[tile + i.min(count - 1)][..tokens]);
-                let mut sums = [[0.0; LANES]; TILE];
-                for (i, sums) in sums[..count].iter_mut().enumerate() {
-                    sums.copy_from_slice(
-                        &self.out(rows.first + tile + i, out)[panel * LANES..][..LANES],
-                    );
+                    std::array::from_fn(|i| &rows.weights[tile + i.min(row_count - 1)][..tokens]);
+                let mut sums = Sums::default();
+                for i in 0..row_count {
+                    let out = &self.out(rows.first + tile + i, out)[channels.clone()];
+                    for (sums, out) in sums.iter_mut().zip(out.chunks_exact(LANES)) {
+                        sums[i].copy_from_slice(out);
+                    }
                 }
-                tile::multiply_add(count, weights, values, &mut sums);
-                for (i, sums) in sums[..count].iter().enumerate() {
-                    self.out(rows.first + tile + i, out)[panel * LANES..][..LANES]
-                        .copy_from_slice(sums);
+                tile::multiply_add(row_count, weights, &panels[..count], &mut sums);
+                for i in 0..row_count {
+                    let out = &mut self.out(rows.first + tile + i, out)[channels.clone()];
+                    for (sums, out) in sums.iter().zip(out.chunks_exact_mut(LANES)) {
+                        out.copy_from_slice(&sums[i]);
+                    }
                 }
             }
         }

@@ -18,6 +18,7 @@
 mod head;
 mod tile;
 
+use crate::isa::{Isa, Simd, Task};
 use crate::kv::{KvLayout, Page};
 use crate::pool::{Pool, for_each_item};
 
@@ -69,6 +70,18 @@ pub fn attention(
     queries: &Queries,
     out: &mut [f32],
 ) {
+    attention_with(Isa::best(), pool, cached, layer, spans, queries, out);
+}
+
+fn attention_with(
+    isa: Isa,
+    pool: &dyn Pool,
+    cached: &Cached,
+    layer: usize,
+    spans: &[Span],
+    queries: &Queries,
+    out: &mut [f32],
+) {
     let rows: usize = spans.iter().map(|span| span.rows).sum();
     let heads = queries.heads;
     assert_eq!(
@@ -95,7 +108,14 @@ pub fn attention(
         layout: cached.layout,
         out,
     };
-    for_each_item(pool, items, &|item: Item| item.run(cached, layer, queries));
+    for_each_item(pool, items, &|item: Item| {
+        isa.run(Attend {
+            item,
+            cached,
+            layer,
+            queries,
+        });
+    });
 }
 
 /// A piece of work: some tokens of a span and some key–value heads, and the place for their results.
@@ -165,27 +185,46 @@ impl<'a> Iterator for Items<'a> {
     }
 }
 
-impl Item<'_> {
-    fn run(self, cached: &Cached, layer: usize, queries: &Queries) {
+struct Attend<'a> {
+    item: Item<'a>,
+    cached: &'a Cached<'a>,
+    layer: usize,
+    queries: &'a Queries<'a>,
+}
+
+impl Task for Attend<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, _: S) {
+        let Self {
+            item,
+            cached,
+            layer,
+            queries,
+        } = self;
         let layout = cached.layout;
         let group = queries.heads / layout.kv_heads();
-        let out_heads = self.kv_heads.len() * group;
-        for kv_head in self.kv_heads.clone() {
+        let out_heads = item.kv_heads.len() * group;
+        for kv_head in item.kv_heads.clone() {
             head::Head {
                 cached,
-                table: &cached.tables[self.span.table..],
+                table: &cached.tables[item.span.table..],
                 layer,
                 kv_head,
                 group,
-                queries: &queries.values[self.row * queries.heads * layout.key_length()..],
+                queries: &queries.values[item.row * queries.heads * layout.key_length()..],
                 query_stride: queries.heads * layout.key_length(),
                 query_start: kv_head * group * layout.key_length(),
                 scale: queries.scale,
-                position: self.span.start + self.token,
+                position: item.span.start + item.token,
                 out_stride: out_heads * layout.value_length(),
-                out_start: (kv_head - self.kv_heads.start) * group * layout.value_length(),
+                out_start: (kv_head - item.kv_heads.start) * group * layout.value_length(),
             }
-            .run(self.tokens, self.out);
+            .run(item.tokens, item.out);
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
