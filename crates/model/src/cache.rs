@@ -200,7 +200,7 @@ impl Cache {
 
     /// Whether the next token of a sequence goes into a page that another sequence reads.
     fn writes_shared(&self, sequence: &Sequence) -> bool {
-        sequence.len % self.layout.page_tokens() != 0
+        !sequence.len.is_multiple_of(self.layout.page_tokens())
             && sequence
                 .table
                 .last()

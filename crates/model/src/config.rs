@@ -110,7 +110,7 @@ impl Config {
         let embedding_length = keys.dimension("embedding_length")?;
         let heads = keys.per_layer("attention.head_count", None)?;
         let kv_heads = keys.per_layer("attention.head_count_kv", Some(heads))?;
-        if heads % kv_heads != 0 {
+        if !heads.is_multiple_of(kv_heads) {
             return Err(keys.unsupported(
                 "attention.head_count_kv",
                 kv_heads,
@@ -123,7 +123,7 @@ impl Config {
             ("attention.key_length", key_length),
             ("attention.value_length", value_length),
         ] {
-            if length == 0 || length % LANES != 0 || length > MAX_HEAD_LENGTH {
+            if length == 0 || !length.is_multiple_of(LANES) || length > MAX_HEAD_LENGTH {
                 return Err(keys.unsupported(
                     key,
                     length,

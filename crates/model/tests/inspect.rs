@@ -361,7 +361,7 @@ fn a_split_set_is_one_model() {
         (whole.config, whole.weight_bytes)
     );
     assert!(matches!(
-        inspect(&[first.clone()]),
+        inspect(std::slice::from_ref(&first)),
         Err(Error::MissingTensor { .. })
     ));
     assert!(matches!(
