@@ -1,0 +1,408 @@
+//! Carries out what a plan asks for, and tells it what came of it.
+
+use std::cell::{Cell, RefCell};
+use std::collections::{HashMap, HashSet};
+
+use futures_util::StreamExt;
+use futures_util::future::LocalBoxFuture;
+use futures_util::stream::FuturesUnordered;
+use js_sys::{Date, Uint8Array};
+use loader::download::{Action, Event, Summary, Token};
+use loader::record::ChunkId;
+use loader::{Digest, Download, Response};
+use web_sys::AbortSignal;
+
+use super::body::{Body, Failure};
+use super::database::Database;
+use super::fetch::Fetcher;
+use super::globals::{self, Sleep};
+use super::types::{Progress, Stage, TensorSink};
+use super::{abort, models};
+use crate::Error;
+
+/// Shortest time between two reports of progress, in milliseconds: more often nobody sees it.
+const REPORT_MS: f64 = 50.0;
+
+/// What a load works with.
+pub(super) struct Means<'a> {
+    pub(super) id: &'a str,
+    pub(super) fetcher: &'a Fetcher<'a>,
+    /// `None` where nothing can be stored; the plan then does not ask for it.
+    pub(super) database: Option<&'a Database>,
+    pub(super) progress: &'a dyn Fn(Progress),
+    pub(super) signal: Option<&'a AbortSignal>,
+}
+
+/// What a task came to.
+enum Done {
+    /// The caller's signal.
+    Aborted,
+    Event(Event),
+    /// A change of the store, with the event it is to be told as, if any.
+    Changed(Option<Event>),
+    Opened {
+        token: Token,
+        result: Result<(Response, Body), Failure>,
+    },
+    Received {
+        token: Token,
+        fetch: Token,
+        chunk: ChunkId,
+        keep: bool,
+        body: Body,
+        result: Result<Gathered, Failure>,
+    },
+}
+
+/// A chunk, outside of wasm's memory and in it.
+struct Gathered {
+    buffer: Uint8Array,
+    bytes: Vec<u8>,
+    /// `None` where the browser cannot compute it.
+    digest: Option<Digest>,
+}
+
+impl Gathered {
+    async fn new(buffer: Uint8Array) -> Self {
+        let digest = globals::sha256(&buffer).await;
+        Self {
+            bytes: buffer.to_vec(),
+            buffer,
+            digest,
+        }
+    }
+}
+
+struct Driver<'a> {
+    means: &'a Means<'a>,
+    meter: &'a Meter<'a>,
+    tasks: FuturesUnordered<LocalBoxFuture<'a, Done>>,
+    /// Bodies that nobody is reading at the moment.
+    bodies: HashMap<Token, Body>,
+    /// Requests that the plan has not closed.
+    open: HashSet<Token>,
+    /// Chunks that wait to be written.
+    kept: HashMap<ChunkId, Uint8Array>,
+    /// Changes of the store that are under way.
+    changes: usize,
+}
+
+/// Runs `plan` to its end. Dropping the future ends every request; what has been written stays good.
+pub(super) async fn run(
+    mut plan: Download,
+    means: &Means<'_>,
+    sink: &mut dyn TensorSink,
+) -> Result<Summary, Error> {
+    let meter = Meter::new(means.progress);
+    let mut driver = Driver {
+        means,
+        meter: &meter,
+        tasks: FuturesUnordered::new(),
+        bodies: HashMap::new(),
+        open: HashSet::new(),
+        kept: HashMap::new(),
+        changes: 0,
+    };
+    let signal = means.signal.cloned();
+    driver.tasks.push(Box::pin(async {
+        abort::fired(signal).await;
+        Done::Aborted
+    }));
+    loop {
+        while let Some(action) = plan.poll() {
+            match action {
+                Action::Judge => {
+                    sink.headers(plan.headers())?;
+                    plan.accept();
+                }
+                Action::Deliver => plan.deliver(|name, bytes| sink.tensor(name, bytes))?,
+                Action::Save { token } => {
+                    let record = plan.record();
+                    let saved = means.database.map(|database| database.put_record(&record));
+                    driver.change(async move {
+                        Some(Event::Stored {
+                            token,
+                            result: finish(saved).await,
+                        })
+                    });
+                }
+                other => driver.begin(other),
+            }
+            meter.update(&plan);
+        }
+        if let Some(outcome) = plan.outcome()
+            && driver.changes == 0
+        {
+            meter.last();
+            return Ok(outcome?);
+        }
+        // The signal's task is always there, so there is always a next.
+        if let Some(done) = driver.tasks.next().await
+            && let Some(event) = driver.settle(done)?
+        {
+            plan.handle(event);
+        }
+    }
+}
+
+async fn finish(change: Option<impl Future<Output = Result<(), String>>>) -> Result<(), String> {
+    match change {
+        Some(change) => change.await,
+        None => Err("there is no store".to_owned()),
+    }
+}
+
+impl<'a> Driver<'a> {
+    fn begin(&mut self, action: Action) {
+        let means = self.means;
+        match action {
+            Action::Reserve { token, bytes } => self.task(async move {
+                Done::Event(Event::Reserved {
+                    token,
+                    granted: models::room_for(bytes).await,
+                })
+            }),
+            Action::Fetch { token, request } => {
+                self.open.insert(token);
+                self.task(async move {
+                    Done::Opened {
+                        token,
+                        result: means.fetcher.open(&request).await,
+                    }
+                });
+            }
+            Action::Receive {
+                token,
+                fetch,
+                chunk,
+                skip,
+                length,
+                keep,
+            } => {
+                if let Some(body) = self.bodies.remove(&fetch) {
+                    self.receive(body, token, fetch, chunk, (skip, length), keep);
+                }
+            }
+            Action::Close { fetch } => {
+                self.open.remove(&fetch);
+                self.bodies.remove(&fetch);
+            }
+            Action::Read { token, chunk } => self.task(async move {
+                let bytes = match means.database {
+                    Some(database) => database.chunk(means.id, chunk).await.ok().flatten(),
+                    None => None,
+                };
+                let (bytes, digest) = match bytes {
+                    Some(buffer) => {
+                        let Gathered { bytes, digest, .. } = Gathered::new(buffer).await;
+                        (Some(bytes), digest)
+                    }
+                    None => (None, None),
+                };
+                Done::Event(Event::Read {
+                    token,
+                    bytes,
+                    digest,
+                })
+            }),
+            Action::Write { token, entry } => {
+                let written = match (means.database, self.kept.remove(&entry.chunk)) {
+                    (Some(database), Some(bytes)) => {
+                        Some(database.put_chunk(means.id, &entry, &bytes))
+                    }
+                    _ => None,
+                };
+                self.change(async move {
+                    Some(Event::Stored {
+                        token,
+                        result: finish(written).await,
+                    })
+                });
+            }
+            Action::Forget => {
+                let removed = means.database.map(|database| database.remove(means.id));
+                self.change(async {
+                    // What could not be removed is still marked incomplete, and checked when it is read.
+                    let _ = finish(removed).await;
+                    None
+                });
+            }
+            Action::Release { chunk } => {
+                self.kept.remove(&chunk);
+            }
+            Action::Wait {
+                token,
+                ms,
+                reason: _,
+            } => self.task(async move {
+                // A wait of minutes fits a double.
+                Sleep::ms(ms as f64).wait().await;
+                Done::Event(Event::Woke { token })
+            }),
+            // The loop sees to these itself.
+            Action::Judge | Action::Deliver | Action::Save { .. } => {}
+        }
+    }
+
+    fn receive(
+        &mut self,
+        mut body: Body,
+        token: Token,
+        fetch: Token,
+        chunk: ChunkId,
+        (skip, length): (u64, u32),
+        keep: bool,
+    ) {
+        let meter = self.meter;
+        self.task(async move {
+            let result = match body
+                .gather(skip, length, &|filled| meter.gathered(filled))
+                .await
+            {
+                Ok(buffer) => Ok(Gathered::new(buffer).await),
+                Err(failure) => Err(failure),
+            };
+            Done::Received {
+                token,
+                fetch,
+                chunk,
+                keep,
+                body,
+                result,
+            }
+        });
+    }
+
+    /// Takes note of a finished task; gives what the plan is to be told.
+    fn settle(&mut self, done: Done) -> Result<Option<Event>, Error> {
+        match done {
+            Done::Aborted => Err(Error::Aborted),
+            Done::Event(event) => Ok(Some(event)),
+            Done::Changed(event) => {
+                self.changes -= 1;
+                Ok(event)
+            }
+            Done::Opened {
+                token,
+                result: Ok((response, body)),
+            } => {
+                if self.open.contains(&token) {
+                    self.bodies.insert(token, body);
+                }
+                Ok(Some(Event::Response { token, response }))
+            }
+            Done::Opened {
+                token,
+                result: Err(failure),
+            } => Ok(Some(failed(token, failure))),
+            Done::Received {
+                token,
+                fetch,
+                chunk,
+                keep,
+                body,
+                result,
+            } => {
+                if self.open.contains(&fetch) {
+                    self.bodies.insert(fetch, body);
+                }
+                match result {
+                    Ok(Gathered {
+                        buffer,
+                        bytes,
+                        digest,
+                    }) => {
+                        if keep {
+                            self.kept.insert(chunk, buffer);
+                        }
+                        Ok(Some(Event::Received {
+                            token,
+                            bytes,
+                            digest,
+                        }))
+                    }
+                    Err(failure) => Ok(Some(failed(token, failure))),
+                }
+            }
+        }
+    }
+
+    fn task(&mut self, task: impl Future<Output = Done> + 'a) {
+        self.tasks.push(Box::pin(task));
+    }
+
+    fn change(&mut self, change: impl Future<Output = Option<Event>> + 'a) {
+        self.changes += 1;
+        self.task(async { Done::Changed(change.await) });
+    }
+}
+
+fn failed(token: Token, failure: Failure) -> Event {
+    Event::Failed {
+        token,
+        reason: failure.reason,
+        permanent: failure.permanent,
+    }
+}
+
+/// Reports progress, down to the piece of a chunk that has just arrived.
+struct Meter<'a> {
+    report: &'a dyn Fn(Progress),
+    /// As of the last whole chunk.
+    at: RefCell<Progress>,
+    /// When the last report was made, in milliseconds.
+    reported: Cell<f64>,
+}
+
+impl<'a> Meter<'a> {
+    fn new(report: &'a dyn Fn(Progress)) -> Self {
+        let at = Progress {
+            stage: Stage::Resolve,
+            loaded: 0,
+            total: 0,
+            file: String::new(),
+        };
+        Self {
+            report,
+            at: RefCell::new(at),
+            reported: Cell::new(0.0),
+        }
+    }
+
+    fn update(&self, plan: &Download) {
+        let progress = plan.progress();
+        let next = Progress {
+            stage: if progress.downloading {
+                Stage::Download
+            } else {
+                Stage::Read
+            },
+            loaded: progress.loaded,
+            total: progress.total.unwrap_or(0),
+            file: progress.file,
+        };
+        let turn = self.at.borrow().stage != next.stage;
+        *self.at.borrow_mut() = next;
+        if turn { self.last() } else { self.gathered(0) }
+    }
+
+    fn gathered(&self, bytes: u32) {
+        if Date::now() - self.reported.get() >= REPORT_MS {
+            self.send(u64::from(bytes));
+        }
+    }
+
+    /// Reports at once.
+    fn last(&self) {
+        self.send(0);
+    }
+
+    fn send(&self, gathered: u64) {
+        self.reported.set(Date::now());
+        let at = self.at.borrow();
+        (self.report)(Progress {
+            loaded: at.loaded + gathered,
+            ..at.clone()
+        });
+    }
+}

@@ -1,0 +1,112 @@
+//! What a window and a worker both have, reached without knowing which of the two this is.
+
+use js_sys::{Function, Object, Promise, Reflect, Uint8Array};
+use loader::{DIGEST_BYTES, Digest};
+use wasm_bindgen::prelude::wasm_bindgen;
+use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::JsFuture;
+use web_sys::{IdbFactory, RequestInit, StorageManager};
+
+#[wasm_bindgen]
+extern "C" {
+    /// `fetch(address, init)`.
+    #[wasm_bindgen(js_name = fetch)]
+    pub(super) fn fetch(address: &str, init: &RequestInit) -> Promise;
+
+    #[wasm_bindgen(js_name = setTimeout)]
+    fn set_timeout(callback: &Function, ms: f64) -> JsValue;
+
+    #[wasm_bindgen(js_name = clearTimeout)]
+    fn clear_timeout(id: &JsValue);
+
+    /// `navigator.locks`.
+    pub(super) type LockManager;
+
+    #[wasm_bindgen(method, catch)]
+    pub(super) fn request(
+        this: &LockManager,
+        name: &str,
+        options: &Object,
+        callback: &Function,
+    ) -> Result<Promise, JsValue>;
+
+    type SubtleCrypto;
+
+    #[wasm_bindgen(method, catch)]
+    fn digest(this: &SubtleCrypto, algorithm: &str, bytes: &Uint8Array)
+    -> Result<Promise, JsValue>;
+}
+
+/// A property reached by a path from the global object; `None` if it or anything on the way is not there.
+fn global(path: &[&str]) -> Option<JsValue> {
+    path.iter()
+        .try_fold(js_sys::global().into(), |object, name| {
+            let value = Reflect::get(&object, &JsValue::from_str(name)).ok()?;
+            (!value.is_undefined() && !value.is_null()).then_some(value)
+        })
+}
+
+pub(super) fn locks() -> Option<LockManager> {
+    global(&["navigator", "locks"]).map(JsCast::unchecked_into)
+}
+
+pub(super) fn storage_manager() -> Option<StorageManager> {
+    global(&["navigator", "storage"]).map(JsCast::unchecked_into)
+}
+
+pub(super) fn indexed_db() -> Option<IdbFactory> {
+    global(&["indexedDB"]).map(JsCast::unchecked_into)
+}
+
+/// The origin of the page; `None` where it has none.
+pub(super) fn page_origin() -> Option<String> {
+    global(&["location", "origin"])?.as_string()
+}
+
+/// SHA-256 by the browser, off this thread; `None` where it has no WebCrypto, as in insecure contexts.
+pub(super) async fn sha256(bytes: &Uint8Array) -> Option<Digest> {
+    let subtle: SubtleCrypto = global(&["crypto", "subtle"])?.unchecked_into();
+    let digest = JsFuture::from(subtle.digest("SHA-256", bytes).ok()?)
+        .await
+        .ok()?;
+    let digest = Uint8Array::new(&digest);
+    let mut bytes = [0; DIGEST_BYTES];
+    (digest.length() as usize == DIGEST_BYTES).then(|| digest.copy_to(&mut bytes))?;
+    Some(Digest(bytes))
+}
+
+/// Resolves after a while; dropping it clears the timer.
+pub(super) struct Sleep {
+    timer: JsValue,
+    promise: Promise,
+}
+
+impl Sleep {
+    pub(super) fn ms(ms: f64) -> Self {
+        let mut timer = JsValue::UNDEFINED;
+        let promise = Promise::new(&mut |resolve, _| timer = set_timeout(&resolve, ms));
+        Self { timer, promise }
+    }
+
+    pub(super) async fn wait(&self) {
+        // A timer does not fail.
+        let _ = JsFuture::from(self.promise.clone()).await;
+    }
+}
+
+impl Drop for Sleep {
+    fn drop(&mut self) {
+        clear_timeout(&self.timer);
+    }
+}
+
+/// What a JavaScript error says, for people.
+pub(super) fn describe(error: &JsValue) -> String {
+    match error.dyn_ref::<js_sys::Error>() {
+        Some(error) => String::from(error.message()),
+        None => match error.dyn_ref::<web_sys::DomException>() {
+            Some(error) => format!("{}: {}", error.name(), error.message()),
+            None => format!("{error:?}"),
+        },
+    }
+}
