@@ -104,6 +104,27 @@ fn seed_from_time() -> u64 {
         .map_or(0, |since| since.as_nanos() as u64)
 }
 
+/// How long an answer may be.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct LengthArgs {
+    /// Most tokens to generate; -1 goes on until the model ends or the context is full
+    #[arg(
+        short = 'n',
+        long = "predict",
+        alias = "n-predict",
+        value_name = "N",
+        default_value_t = -1,
+        allow_negative_numbers = true
+    )]
+    predict: i32,
+}
+
+impl LengthArgs {
+    pub(crate) fn max_tokens(&self) -> Option<u32> {
+        u32::try_from(self.predict).ok()
+    }
+}
+
 /// How the engine is set up.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Engine")]

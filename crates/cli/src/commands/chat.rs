@@ -1,7 +1,7 @@
 //! `minnow chat`: a conversation, a line at a time.
 
 use std::{
-    io::{BufRead, stdin},
+    io::{BufRead, IsTerminal, stdin},
     path::PathBuf,
 };
 
@@ -10,7 +10,7 @@ use chat::{Conversation, Message};
 use engine::{Engine, Prompt, Request};
 
 use crate::{
-    args::{EngineArgs, SamplingArgs},
+    args::{EngineArgs, LengthArgs, SamplingArgs},
     clock, generate, load, output,
 };
 
@@ -22,9 +22,8 @@ pub(crate) struct Args {
     /// System message
     #[arg(long = "system-prompt", alias = "sys", value_name = "TEXT")]
     system_prompt: Option<String>,
-    /// Most tokens of one answer
-    #[arg(short = 'n', long = "predict", alias = "n-predict", value_name = "N")]
-    predict: Option<u32>,
+    #[command(flatten)]
+    length: LengthArgs,
     #[command(flatten)]
     sampling: SamplingArgs,
     #[command(flatten)]
@@ -41,7 +40,9 @@ pub(crate) fn run(args: Args) -> Result<()> {
     let mut messages = beginning.clone();
     let mut lines = stdin().lock().lines();
     loop {
-        eprint!("> ");
+        if stdin().is_terminal() {
+            eprint!("> ");
+        }
         let Some(line) = lines.next() else { break };
         match line.context("standard input can't be read")?.trim() {
             "" => {}
@@ -70,7 +71,7 @@ fn answer(engine: &mut Engine, args: &Args, messages: &mut Vec<Message>) -> Resu
     };
     let request = Request {
         sampling: args.sampling.params(),
-        max_tokens: args.predict,
+        max_tokens: args.length.max_tokens(),
         ..Request::new(Prompt::Chat(conversation))
     };
     let answer = generate::generate(engine, request, output::write)?;

@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use anyhow::Result;
 use gguf::{Header, Value};
+use kernels::kv::KvType;
 use serde::Serialize;
 
 use crate::{files::ModelFiles, output};
@@ -40,8 +41,19 @@ struct Output {
     /// Whether it can be run; otherwise why not.
     supported: bool,
     reason: Option<String>,
+    /// Bytes it takes to run, if it can be run.
+    memory: Option<Memory>,
     #[serde(skip_serializing_if = "Option::is_none")]
     tensors: Option<Vec<Tensor>>,
+}
+
+/// What a model takes when it runs.
+#[derive(Debug, Serialize)]
+struct Memory {
+    /// Packed weights.
+    weights: u64,
+    /// Key-value cache of one token, as 16-bit floats.
+    kv_per_token: usize,
 }
 
 /// What is stored in one tensor type.
@@ -96,9 +108,13 @@ fn describe(files: &ModelFiles, tensors: bool) -> Result<Output> {
         share.parameters += tensor.elements();
         share.bytes += tensor.size;
     }
-    let reason = model::inspect(files.headers())
-        .err()
-        .map(|error| error.to_string());
+    let memory = model::inspect(files.headers()).and_then(|plan| {
+        Ok(Memory {
+            weights: plan.weight_bytes,
+            kv_per_token: plan.kv_bytes_per_token(KvType::F16)?,
+        })
+    });
+    let reason = memory.as_ref().err().map(ToString::to_string);
     Ok(Output {
         name: string("general.name")?,
         architecture,
@@ -112,6 +128,7 @@ fn describe(files: &ModelFiles, tensors: bool) -> Result<Output> {
         files: files.headers().len(),
         supported: reason.is_none(),
         reason,
+        memory: memory.ok(),
         tensors: tensors.then(|| {
             let listed = all().map(|tensor| Tensor {
                 name: tensor.name.clone(),
@@ -162,6 +179,13 @@ fn text(result: &Output) -> String {
             result.reason.as_deref().unwrap_or("yes")
         ),
     ];
+    lines.extend(result.memory.iter().map(|memory| {
+        format!(
+            "memory          {:.1} MB, and {} bytes per token of context",
+            memory.weights as f64 / MILLION,
+            memory.kv_per_token
+        )
+    }));
     lines.extend(result.quantization.iter().map(|(kind, share)| {
         format!(
             "{kind:<8}        {} tensors, {:.1} MB",

@@ -8,7 +8,7 @@ use engine::{Prompt, Request, Timings};
 use serde::Serialize;
 
 use crate::{
-    args::{EngineArgs, SamplingArgs},
+    args::{EngineArgs, LengthArgs, SamplingArgs},
     clock, generate, load, output,
 };
 
@@ -30,9 +30,8 @@ pub(crate) struct Args {
         conflicts_with = "raw"
     )]
     system_prompt: Option<String>,
-    /// Most tokens to generate; until the model ends or the context is full if not given
-    #[arg(short = 'n', long = "predict", alias = "n-predict", value_name = "N")]
-    predict: Option<u32>,
+    #[command(flatten)]
+    length: LengthArgs,
     /// End the answer before this text; may be given several times
     #[arg(
         short = 'r',
@@ -67,7 +66,7 @@ pub(crate) fn run(args: Args) -> Result<()> {
     let mut engine = generate::engine(load::load(&args.model)?, &args.engine)?;
     let request = Request {
         sampling: args.sampling.params(),
-        max_tokens: args.predict,
+        max_tokens: args.length.max_tokens(),
         stop: args.stop,
         ignore_eos: args.ignore_eos,
         special: args.special,

@@ -1,8 +1,6 @@
 //! Everything that ends an answer.
 
-mod common;
-
-use common::{answer, engine, request, roomy, small, tokenizer, tokens};
+use crate::harness::{answer, engine, request, roomy, small, tokenizer, tokens};
 use engine::{FinishReason, Prompt, Request};
 use sampler::Params;
 use testkit::{END_OF_TURN, vocabulary};

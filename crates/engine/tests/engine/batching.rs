@@ -1,8 +1,6 @@
 //! Several requests at a time give what each gives alone.
 
-mod common;
-
-use common::{Answers, alone, answer, answer_all, engine, request, roomy, small, tokens};
+use crate::harness::{Answers, alone, answer, answer_all, engine, request, roomy, small, tokens};
 use engine::{EngineOptions, FinishReason, Request};
 use sampler::Params;
 

@@ -1,12 +1,10 @@
 //! What is refused, and that nothing else suffers from it.
 
-mod common;
-
-use chat::{Conversation, Message};
-use common::{
+use crate::harness::{
     alone, answer, answer_all, engine, engine_with_template, request, roomy, small, tokens,
     try_engine,
 };
+use chat::{Conversation, Message};
 use engine::{Engine, EngineOptions, Error, Prompt, Request};
 use sampler::Params;
 

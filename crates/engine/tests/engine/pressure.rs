@@ -1,8 +1,6 @@
 //! More work than room.
 
-mod common;
-
-use common::{Answers, alone, answer, answer_all, engine, request, small, tokens};
+use crate::harness::{Answers, alone, answer, answer_all, engine, request, small, tokens};
 use engine::{EngineOptions, FinishReason};
 
 #[test]

@@ -1,8 +1,5 @@
 //! An engine with a tiny model of random weights, and answers collected from its events.
 
-// Every test file compiles this module for itself and uses a part of it.
-#![allow(dead_code)]
-
 use std::{
     cell::Cell,
     collections::BTreeMap,
@@ -41,7 +38,7 @@ struct Parts {
     template: String,
 }
 
-/// One model for all tests of a file.
+/// One model for all tests.
 static PARTS: LazyLock<Parts> = LazyLock::new(|| {
     let bytes = TinyModel {
         layers: 1,
@@ -71,7 +68,7 @@ static PARTS: LazyLock<Parts> = LazyLock::new(|| {
 });
 
 /// Small limits: a context of 256 tokens, room for one of them, 24 tokens a step.
-pub fn small() -> EngineOptions {
+pub(crate) fn small() -> EngineOptions {
     EngineOptions {
         max_batch_tokens: 24,
         ..EngineOptions::with_context(256)
@@ -79,22 +76,22 @@ pub fn small() -> EngineOptions {
 }
 
 /// Room for everything.
-pub fn roomy() -> EngineOptions {
+pub(crate) fn roomy() -> EngineOptions {
     EngineOptions {
         cache_tokens: 8192,
         ..small()
     }
 }
 
-pub fn engine(options: EngineOptions) -> Engine {
+pub(crate) fn engine(options: EngineOptions) -> Engine {
     try_engine(options).unwrap()
 }
 
-pub fn try_engine(options: EngineOptions) -> Result<Engine, Error> {
+pub(crate) fn try_engine(options: EngineOptions) -> Result<Engine, Error> {
     engine_with_template(options, Some(&PARTS.template))
 }
 
-pub fn engine_with_template(
+pub(crate) fn engine_with_template(
     options: EngineOptions,
     template: Option<&str>,
 ) -> Result<Engine, Error> {
@@ -115,19 +112,19 @@ pub fn engine_with_template(
     )
 }
 
-pub fn tokenizer() -> &'static Tokenizer {
+pub(crate) fn tokenizer() -> &'static Tokenizer {
     &PARTS.tokenizer
 }
 
 /// Prompt number `n`: `len` tokens that no other prompt begins with.
-pub fn tokens(n: usize, len: usize) -> Vec<u32> {
+pub(crate) fn tokens(n: usize, len: usize) -> Vec<u32> {
     (0..len)
         .map(|i| ((i * 31 + i * i * 7 + n * 53) % 250) as u32)
         .collect()
 }
 
 /// A greedy request for `count` tokens that never ends by itself.
-pub fn request(prompt: Vec<u32>, count: u32) -> Request {
+pub(crate) fn request(prompt: Vec<u32>, count: u32) -> Request {
     Request {
         sampling: Params::greedy(),
         max_tokens: Some(count),
@@ -138,23 +135,23 @@ pub fn request(prompt: Vec<u32>, count: u32) -> Request {
 
 /// Everything that was told about one request.
 #[derive(Debug, Default)]
-pub struct Answer {
-    pub ids: Vec<u32>,
-    pub pieces: Vec<String>,
-    pub logprobs: Vec<Logprobs>,
-    pub prefill: Vec<(usize, usize)>,
-    pub reason: Option<FinishReason>,
-    pub error: Option<Error>,
-    pub usage: Usage,
-    pub timings: Timings,
+pub(crate) struct Answer {
+    pub(crate) ids: Vec<u32>,
+    pub(crate) pieces: Vec<String>,
+    pub(crate) logprobs: Vec<Logprobs>,
+    pub(crate) prefill: Vec<(usize, usize)>,
+    pub(crate) reason: Option<FinishReason>,
+    pub(crate) error: Option<Error>,
+    pub(crate) usage: Usage,
+    pub(crate) timings: Timings,
 }
 
 impl Answer {
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         self.pieces.concat()
     }
 
-    pub fn ended(&self) -> bool {
+    pub(crate) fn ended(&self) -> bool {
         self.reason.is_some() || self.error.is_some()
     }
 
@@ -189,16 +186,16 @@ impl Answer {
 
 /// What was told about each request so far.
 #[derive(Debug, Default)]
-pub struct Answers(BTreeMap<RequestId, Answer>);
+pub(crate) struct Answers(BTreeMap<RequestId, Answer>);
 
 impl Answers {
-    pub fn step(&mut self, engine: &mut Engine) {
+    pub(crate) fn step(&mut self, engine: &mut Engine) {
         for event in engine.step() {
             self.0.entry(event.id()).or_default().take(event);
         }
     }
 
-    pub fn run(&mut self, engine: &mut Engine) {
+    pub(crate) fn run(&mut self, engine: &mut Engine) {
         for _ in 0..STUCK {
             if engine.is_idle() {
                 return;
@@ -208,17 +205,17 @@ impl Answers {
         panic!("still not idle: {engine:?}");
     }
 
-    pub fn get(&self, id: RequestId) -> &Answer {
+    pub(crate) fn get(&self, id: RequestId) -> &Answer {
         &self.0[&id]
     }
 
-    pub fn tokens_of(&self, id: RequestId) -> usize {
+    pub(crate) fn tokens_of(&self, id: RequestId) -> usize {
         self.0.get(&id).map_or(0, |answer| answer.ids.len())
     }
 }
 
 /// Answers requests all at once, in their order.
-pub fn answer_all(engine: &mut Engine, requests: Vec<Request>) -> Vec<Answer> {
+pub(crate) fn answer_all(engine: &mut Engine, requests: Vec<Request>) -> Vec<Answer> {
     let ids: Vec<_> = requests
         .into_iter()
         .map(|request| engine.submit(request).unwrap())
@@ -228,12 +225,12 @@ pub fn answer_all(engine: &mut Engine, requests: Vec<Request>) -> Vec<Answer> {
     ids.iter().map(|id| answers.0.remove(id).unwrap()).collect()
 }
 
-pub fn answer(engine: &mut Engine, request: Request) -> Answer {
+pub(crate) fn answer(engine: &mut Engine, request: Request) -> Answer {
     answer_all(engine, vec![request]).remove(0)
 }
 
 /// The tokens that a fresh engine, doing nothing else, chooses.
-pub fn alone(request: &Request) -> Vec<u32> {
+pub(crate) fn alone(request: &Request) -> Vec<u32> {
     let options = EngineOptions {
         max_batch_tokens: 256,
         prefix_entries: 0,

@@ -1,9 +1,7 @@
 //! What was computed once is not computed again.
 
-mod common;
-
+use crate::harness::{alone, answer, answer_all, engine, request, roomy, tokens};
 use chat::{Conversation, Message};
-use common::{alone, answer, answer_all, engine, request, roomy, tokens};
 use engine::{EngineOptions, Prompt, Request};
 
 #[test]

@@ -1,8 +1,6 @@
 //! Requests may be given up at any time.
 
-mod common;
-
-use common::{Answers, alone, engine, request, roomy, small, tokens};
+use crate::harness::{Answers, alone, engine, request, roomy, small, tokens};
 use engine::{EngineOptions, FinishReason, RequestId};
 
 #[test]

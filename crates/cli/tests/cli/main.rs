@@ -1,0 +1,6 @@
+//! The program as scripts use it, with tiny models.
+
+mod describing;
+mod files;
+mod generating;
+mod harness;

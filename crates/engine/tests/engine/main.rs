@@ -1,0 +1,9 @@
+//! The engine with a tiny model: every way through it, and what it promises about each.
+
+mod batching;
+mod cancelling;
+mod errors;
+mod harness;
+mod prefixes;
+mod pressure;
+mod stopping;
