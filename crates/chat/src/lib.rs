@@ -5,6 +5,7 @@
 
 mod context;
 mod conversation;
+mod environment;
 mod error;
 mod json;
 mod reasoning;

@@ -1,17 +1,14 @@
 //! Rendering a model's chat template.
 //!
-//! Templates are Jinja, written for Python's `jinja2` as Hugging Face's `transformers` sets it up
-//! (<https://github.com/huggingface/transformers/blob/main/src/transformers/utils/chat_template_utils.py>):
-//! `trim_blocks`, `lstrip_blocks`, loop controls, a `tojson` that writes plain JSON, `raise_exception`, `strftime_now`.
+//! Templates are Jinja, written for Python's `jinja2` as Hugging Face's `transformers` sets it up.
 
 use std::error::Error as _;
-use std::fmt;
 
-use minijinja::syntax::SyntaxConfig;
-use minijinja::value::{Value, ValueKind};
-use minijinja::{Environment, ErrorKind, UndefinedBehavior};
+use minijinja::Environment;
+use minijinja::value::Value;
 
-use crate::{Conversation, Error, context, json};
+use crate::environment::{self, Raised};
+use crate::{Conversation, Error, context};
 
 /// The format for models whose file has no template: what most models of the last years were trained on.
 const CHATML: &str = "\
@@ -25,9 +22,6 @@ const CHATML: &str = "\
 
 /// The environment's name for the one template in it.
 const NAME: &str = "chat_template";
-
-/// Instructions that a template may execute: far more than any prompt takes, but an endless one ends within a second or two.
-const FUEL: u64 = 10_000_000;
 
 /// The texts of the tokens that templates write around a conversation.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -53,23 +47,7 @@ impl Template {
     /// [`Error::Template`] with the line if `source` is not a valid template.
     pub fn new(source: &str, special: SpecialTokens) -> Result<Self, Error> {
         let source = without_generation_tags(source);
-        let mut environment = Environment::new();
-        // The defaults are Jinja's, and so is treating an undefined value as empty until something is asked of it.
-        environment.set_undefined_behavior(UndefinedBehavior::Lenient);
-        environment.set_syntax(
-            SyntaxConfig::builder()
-                .trim_blocks(true)
-                .lstrip_blocks(true)
-                .build()
-                .map_err(internal)?,
-        );
-        environment
-            .set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
-        environment.set_fuel(Some(FUEL));
-        environment.add_filter("tojson", json::tojson);
-        environment.add_test("iterable", is_iterable);
-        environment.add_test("sequence", is_iterable);
-        environment.add_function("raise_exception", raise_exception);
+        let mut environment = environment::new().map_err(|error| located(&error, &source))?;
         environment
             .add_template_owned(NAME, source.clone())
             .map_err(|error| located(&error, &source))?;
@@ -107,28 +85,6 @@ impl Template {
         }
         .map_err(|error| located(&error, &self.source))
     }
-}
-
-/// The refusal of a template, told apart from the engine's own errors by its type.
-#[derive(Debug)]
-struct Raised;
-
-impl fmt::Display for Raised {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("raised by the template")
-    }
-}
-
-impl std::error::Error for Raised {}
-
-fn raise_exception(message: String) -> Result<Value, minijinja::Error> {
-    Err(minijinja::Error::new(ErrorKind::InvalidOperation, message).with_source(Raised))
-}
-
-/// Python's notion of what can be iterated over, and Jinja's of a sequence: texts and maps can, none cannot.
-fn is_iterable(value: &Value) -> bool {
-    use ValueKind::{Iterable, Map, Seq, String, Undefined};
-    matches!(value.kind(), Iterable | Map | Seq | String | Undefined)
 }
 
 /// `source` with `{% generation %}` and `{% endgeneration %}` made void: they mark what a model is trained on, and
@@ -213,10 +169,3 @@ fn located(error: &minijinja::Error, source: &str) -> Error {
 
 /// Bytes of a template's line up to which a message quotes it: templates written as one line are not shown whole.
 const MAX_QUOTED: usize = 200;
-
-fn internal(error: minijinja::Error) -> Error {
-    Error::Template {
-        line: 0,
-        message: error.to_string(),
-    }
-}
