@@ -15,7 +15,7 @@ impl Answer {
     /// An empty answer. `special` shows the text of control tokens.
     pub(crate) fn new(stop: Vec<String>, special: bool) -> Self {
         Self {
-            decoder: StreamDecoder::new(special),
+            decoder: StreamDecoder::continuing(special),
             stop: StopMatcher::new(stop),
         }
     }
