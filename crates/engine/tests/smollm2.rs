@@ -1,0 +1,310 @@
+//! SmolLM2-135M-Instruct says what it says in llama.cpp (tests/fixtures/models).
+
+use std::{collections::BTreeMap, env, fs, path::Path, sync::Arc};
+
+use chat::{Conversation, Message, SpecialTokens, Template};
+use engine::{Clock, Engine, EngineOptions, Event, FinishReason, Prompt, Request};
+use gguf::{Header, Metadata};
+use kernels::{Serial, kv::KvType};
+use model::{Builder, Context, ContextOptions, Input, Model, Want};
+use serde_json::Value;
+use testkit::{argmax, check_table};
+use tokenizer::Tokenizer;
+
+/// A step whose best logit leads by less than this may go either way: both engines round.
+const NEAR_TIE: f64 = 0.5;
+/// A lead that no rounding turns around.
+const CLEAR_LEAD: f64 = 1.0;
+/// Tokens generated for each prompt.
+const GENERATED: u32 = 48;
+/// Part of all steps that must have been compared before near ties ended comparisons.
+const COMPARED: f64 = 0.4;
+/// Largest root-mean-square difference of logits, as part of the range from the smallest to the largest.
+const LOGIT_TOLERANCE: f64 = 1e-2;
+/// How much further than llama.cpp from exact arithmetic the logits may be.
+const OWN_ERROR_FACTOR: f64 = 2.0;
+
+struct Frozen;
+
+impl Clock for Frozen {
+    fn now_ms(&self) -> f64 {
+        0.0
+    }
+}
+
+fn golden(name: &str) -> Value {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/models");
+    let text = fs::read_to_string(folder.join(name)).expect("committed");
+    serde_json::from_str(&text).expect("JSON")
+}
+
+fn load() -> (Model, Metadata) {
+    const VARIABLE: &str = "MINNOW_MODEL_SMOLLM2";
+    let path = env::var_os(VARIABLE).unwrap_or_else(|| {
+        panic!("{VARIABLE} does not name the model's file; run `cargo xtask test`, which gets it")
+    });
+    let file = fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let header = Header::parse(&file).expect("valid");
+    let mut builder = Builder::new(std::slice::from_ref(&header)).expect("a supported model");
+    for tensor in &header.tensors {
+        let bytes = &file[tensor.offset as usize..tensor.end() as usize];
+        builder
+            .write(&tensor.name, bytes)
+            .expect("as large as the directory says");
+    }
+    (builder.finish().expect("complete"), header.metadata)
+}
+
+fn list(json: &Value) -> &[Value] {
+    json.as_array().expect("a list")
+}
+
+fn text(json: &Value) -> &str {
+    json.as_str().expect("a text")
+}
+
+fn ids(json: &Value) -> Vec<u32> {
+    let id = |json: &Value| json.as_u64().expect("an id") as u32;
+    list(json).iter().map(id).collect()
+}
+
+fn floats(json: &Value) -> Vec<f64> {
+    list(json)
+        .iter()
+        .map(|json| json.as_f64().expect("a number"))
+        .collect()
+}
+
+fn rms(values: &[f64]) -> f64 {
+    let squares: f64 = values.iter().map(|value| value.powi(2)).sum();
+    (squares / values.len() as f64).sqrt()
+}
+
+fn prompt(json: &Value) -> Prompt {
+    match json["messages"].as_array() {
+        None => Prompt::Text(text(&json["text"]).to_owned()),
+        Some(messages) => Prompt::Chat(Conversation {
+            messages: messages
+                .iter()
+                .map(|message| Message::new(text(&message["role"]), text(&message["content"])))
+                .collect(),
+            add_generation_prompt: true,
+            ..Conversation::default()
+        }),
+    }
+}
+
+/// What one prompt led to.
+#[derive(Default)]
+struct Answer {
+    tokens: Vec<u32>,
+    text: String,
+    reason: Option<FinishReason>,
+}
+
+/// Compares an answer with llama.cpp's up to the first near tie that went the other way, and gives the number of
+/// steps compared.
+fn compare(answer: &Answer, golden: &Value) -> Result<usize, String> {
+    let (expected, best, second) = (
+        ids(&golden["generated"]),
+        floats(&golden["best_logit"]),
+        floats(&golden["second_logit"]),
+    );
+    // The token that ends a generation is in llama.cpp's list, but not in the answer.
+    let ended = expected.len() < GENERATED as usize;
+    let last = expected.len() - usize::from(ended);
+    for step in 0..expected.len() {
+        let wanted = expected[..last].get(step);
+        let token = answer.tokens.get(step);
+        if token != wanted {
+            let lead = best[step] - second[step];
+            return match lead < NEAR_TIE {
+                true => Ok(step),
+                false => Err(format!(
+                    "step {step}: {token:?} instead of {wanted:?}, which leads by {lead}"
+                )),
+            };
+        }
+    }
+    let reason = if ended {
+        FinishReason::Stop
+    } else {
+        FinishReason::Length
+    };
+    if answer.reason != Some(reason) {
+        return Err(format!(
+            "ended with {:?} instead of {reason:?}",
+            answer.reason
+        ));
+    }
+    let expected_text = text(&golden["generated_text"]);
+    let expected_text = expected_text
+        .strip_suffix("<|im_end|>")
+        .unwrap_or(expected_text);
+    if answer.text != expected_text {
+        return Err(format!(
+            "the text is {:?} instead of {expected_text:?}",
+            answer.text
+        ));
+    }
+    Ok(expected.len())
+}
+
+#[test]
+fn greedy_texts_are_those_of_llama_cpp() {
+    let golden = golden("smollm2.json");
+    let prompts = list(&golden["prompts"]);
+    let (model, metadata) = load();
+    let tokenizer = Arc::new(Tokenizer::from_metadata(&metadata).expect("a supported tokenizer"));
+    let source = metadata
+        .string("tokenizer.chat_template")
+        .expect("a text")
+        .expect("present");
+    let template = Template::new(source, SpecialTokens::default()).expect("valid");
+    let options = EngineOptions {
+        cache_tokens: 4096,
+        kv: KvType::F32,
+        ..EngineOptions::with_context(1024)
+    };
+    let mut engine = Engine::new(
+        Arc::new(model),
+        tokenizer,
+        Some(template),
+        options,
+        Box::new(Serial),
+        Box::new(Frozen),
+    )
+    .expect("an engine");
+
+    let mut answers = BTreeMap::new();
+    for entry in prompts {
+        let tokens = engine.prompt_tokens(&prompt(entry)).expect("tokens");
+        assert_eq!(tokens, ids(&entry["ids"]), "{}", entry["name"]);
+        let id = engine
+            .submit(Request {
+                sampling: sampler::Params::greedy(),
+                max_tokens: Some(GENERATED),
+                ..Request::new(prompt(entry))
+            })
+            .expect("accepted");
+        answers.insert(id, (entry, Answer::default()));
+    }
+    while !engine.is_idle() {
+        for event in engine.step() {
+            let (_, answer) = answers.get_mut(&event.id()).expect("a request of ours");
+            match event {
+                Event::Prefill { .. } => {}
+                Event::Token { token, text, .. } => {
+                    answer.tokens.push(token);
+                    answer.text += &text;
+                }
+                Event::Finished { reason, text, .. } => {
+                    answer.text += &text;
+                    answer.reason = Some(reason);
+                }
+                Event::Failed { error, .. } => panic!("{error}"),
+            }
+        }
+    }
+
+    let (mut compared, mut total) = (0, 0);
+    let cases = answers.values().map(|case| (text(&case.0["name"]), case));
+    check_table(cases, |(entry, answer)| {
+        total += list(&entry["generated"]).len();
+        compare(answer, entry).map(|steps| compared += steps)
+    });
+    assert!(
+        compared as f64 > COMPARED * total as f64,
+        "only {compared} of {total} steps were compared"
+    );
+}
+
+#[test]
+fn logits_are_those_of_llama_cpp() {
+    let prompts = golden("smollm2.json");
+    let golden = golden("smollm2-logits.json");
+    let sampled = ids(&golden["sampled_ids"]);
+    let options = ContextOptions {
+        capacity: 1024,
+        kv: KvType::F32,
+        ..ContextOptions::default()
+    };
+    let mut context =
+        Context::new(Arc::new(load().0), options, Box::new(Serial)).expect("a context");
+    let cases = list(&golden["prompts"])
+        .iter()
+        .zip(list(&prompts["prompts"]))
+        .map(|(logits, prompt)| (text(&logits["name"]), (logits, prompt)));
+    check_table(cases, |(golden, prompt)| {
+        let seq = context.create();
+        let mut forward = |tokens: &[u32], logits| {
+            let input = Input {
+                seq,
+                tokens,
+                logits,
+            };
+            let rows = context.forward(&[input]).expect("room for all");
+            (0..rows.rows())
+                .map(|row| rows.row(row).to_vec())
+                .collect::<Vec<_>>()
+        };
+        let generated = ids(&prompt["generated"]);
+        let mut steps = forward(&ids(&prompt["ids"]), Want::Last);
+        steps.extend(forward(&generated[..generated.len() - 1], Want::All));
+        context.release(seq);
+        check_choices(&steps, prompt)?;
+        check_logits(&steps[0], golden, &sampled)
+    });
+}
+
+/// Every step, on llama.cpp's own text: where its best logit leads clearly, it is the best here.
+fn check_choices(steps: &[Vec<f32>], prompt: &Value) -> Result<(), String> {
+    let (best, second) = (
+        floats(&prompt["best_logit"]),
+        floats(&prompt["second_logit"]),
+    );
+    for (i, (logits, id)) in steps.iter().zip(ids(&prompt["generated"])).enumerate() {
+        let (lead, choice) = (best[i] - second[i], argmax(logits) as u32);
+        if lead >= CLEAR_LEAD && choice != id {
+            return Err(format!(
+                "step {i}: {choice} instead of {id}, which leads by {lead}"
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// The first generated position's logits, on the ids in the fixture.
+fn check_logits(logits: &[f32], golden: &Value, sampled: &[u32]) -> Result<(), String> {
+    let differences = |ids: &[u32], expected: &[f64]| -> Vec<f64> {
+        let pairs = ids.iter().zip(expected);
+        pairs
+            .map(|(&id, x)| f64::from(logits[id as usize]) - x)
+            .collect()
+    };
+    let (largest, sample) = (&golden["largest"], &golden["sampled"]);
+    let smallest = golden["smallest"].as_f64().expect("a number");
+    let spread = floats(&largest["llama_cpp"])[0] - smallest;
+    for (ids, expected) in [(ids(&largest["ids"]), largest), (sampled.to_vec(), sample)] {
+        let difference = rms(&differences(&ids, &floats(&expected["llama_cpp"]))) / spread;
+        if difference > LOGIT_TOLERANCE {
+            return Err(format!(
+                "{difference:.1e} of the spread away from llama.cpp's logits"
+            ));
+        }
+    }
+    let mut from_exact = differences(sampled, &floats(&sample["exact"]));
+    // Softmax does not see what all logits have in common.
+    let common = from_exact.iter().sum::<f64>() / from_exact.len() as f64;
+    from_exact
+        .iter_mut()
+        .for_each(|difference| *difference -= common);
+    let error = rms(&from_exact) / golden["standard_deviation"].as_f64().expect("a number");
+    let own = golden["llama_cpp_error"].as_f64().expect("a number");
+    if error > OWN_ERROR_FACTOR * own {
+        return Err(format!(
+            "error {error:.1e} against exact arithmetic, llama.cpp's is {own:.1e}"
+        ));
+    }
+    Ok(())
+}
