@@ -152,7 +152,7 @@ export async function startFaultServer({ root, mounts = {}, port = 0, isolated =
       const end = Math.min(at + piece, stop);
       const flowing = response.write(bytes.subarray(at, end));
       entry.sent = end;
-      if (!flowing) await new Promise((resume) => response.once("drain", resume).once("close", resume));
+      if (!flowing) await writable(response);
       if (fault.trickle) await sleep(fault.trickle.ms);
     }
     if (response.destroyed) return;
@@ -258,6 +258,17 @@ export async function startFaultServer({ root, mounts = {}, port = 0, isolated =
       return new Promise((resolve) => server.close(resolve));
     },
   };
+}
+
+/** Resolves when a response takes more, or is gone. */
+function writable(response) {
+  return new Promise((resolve) => {
+    const done = () => {
+      response.off("drain", done).off("close", done);
+      resolve();
+    };
+    response.on("drain", done).on("close", done);
+  });
 }
 
 /** "bytes=…" as [first, one past the last], null for none, or "unsatisfiable". */

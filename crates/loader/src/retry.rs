@@ -3,6 +3,10 @@
 /// Failures in a row, without a chunk gained between them, that end a load.
 pub const MAX_ATTEMPTS: u32 = 6;
 
+/// Failures in a row that end a load whose server has never answered: most likely the address is wrong, the server forbids
+/// other origins, or the device is offline, and somebody is waiting to be told.
+pub const MAX_FIRST_ATTEMPTS: u32 = 3;
+
 /// Wait before the second attempt, in milliseconds; it doubles with each further failure.
 const FIRST_DELAY_MS: u64 = 500;
 
@@ -17,6 +21,7 @@ const MAX_RETRY_AFTER_MS: u64 = 300_000;
 #[derive(Debug, Clone)]
 pub struct Retry {
     failures: u32,
+    limit: u32,
     state: u64,
 }
 
@@ -25,6 +30,7 @@ impl Retry {
     pub fn new(seed: u64) -> Self {
         Self {
             failures: 0,
+            limit: MAX_FIRST_ATTEMPTS,
             state: seed,
         }
     }
@@ -34,8 +40,7 @@ impl Retry {
     /// `retry_after_ms` is what the server asked for; it is waited for in full.
     pub fn failed(&mut self, retry_after_ms: Option<u64>) -> Option<u64> {
         self.failures += 1;
-        if self.failures >= MAX_ATTEMPTS || retry_after_ms.is_some_and(|ms| ms > MAX_RETRY_AFTER_MS)
-        {
+        if self.failures >= self.limit || retry_after_ms.is_some_and(|ms| ms > MAX_RETRY_AFTER_MS) {
             return None;
         }
         let interval = (FIRST_DELAY_MS << (self.failures - 1)).min(MAX_DELAY_MS);
@@ -46,6 +51,11 @@ impl Retry {
     /// Failures in a row so far.
     pub fn failures(&self) -> u32 {
         self.failures
+    }
+
+    /// Notes that the server has answered, be it with a refusal: it exists.
+    pub fn answered(&mut self) {
+        self.limit = MAX_ATTEMPTS;
     }
 
     /// Notes that something was gained.
@@ -70,6 +80,7 @@ mod tests {
     #[test]
     fn waits_double_within_their_interval_and_end() {
         let mut retry = Retry::new(1);
+        retry.answered();
         let delays: Vec<_> = std::iter::from_fn(|| retry.failed(None)).collect();
         assert_eq!(delays.len() as u32, MAX_ATTEMPTS - 1);
         for (i, delay) in delays.iter().enumerate() {
@@ -77,6 +88,13 @@ mod tests {
             assert!((interval / 2..interval).contains(delay), "{delays:?}");
         }
         assert_ne!(Retry::new(2).failed(None), Retry::new(1).failed(None));
+    }
+
+    #[test]
+    fn a_server_that_never_answered_is_given_up_sooner() {
+        let mut retry = Retry::new(1);
+        let waits = std::iter::from_fn(|| retry.failed(None)).count();
+        assert_eq!(waits as u32, MAX_FIRST_ATTEMPTS - 1);
     }
 
     #[test]

@@ -68,6 +68,7 @@ impl Download {
         match bytes.filter(right) {
             Some(bytes) => {
                 self.read += bytes.len() as u64;
+                self.last_from_network = false;
                 self.arrive(chunk, bytes);
             }
             None => part.set_slot(

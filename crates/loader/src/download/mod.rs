@@ -160,6 +160,8 @@ pub struct Download {
     /// Whether a record that says so has been sent to the store.
     marked_complete: bool,
     arrived: u64,
+    /// Whether the last chunk that arrived came over the network.
+    last_from_network: bool,
     downloaded: u64,
     read: u64,
     repaired: u32,
@@ -223,6 +225,7 @@ impl Download {
             was_complete: usable.is_some_and(|stored| stored.record.complete),
             marked_complete: false,
             arrived: 0,
+            last_from_network: false,
             downloaded: 0,
             read: 0,
             repaired: 0,
@@ -349,7 +352,7 @@ impl Download {
                 .unwrap_or(self.files.len() - 1),
         };
         Progress {
-            downloading: self.fetch.is_some() || self.waiting.is_some(),
+            downloading: self.fetch.is_some() || self.waiting.is_some() || self.last_from_network,
             loaded: self.arrived,
             total: self.total(),
             file: self.files[file].name.clone(),

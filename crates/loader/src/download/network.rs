@@ -128,6 +128,7 @@ impl Download {
         let Some(fetch) = self.fetch.as_ref().filter(|fetch| fetch.token == token) else {
             return;
         };
+        self.retry.answered();
         let name = self.location_name(fetch.part);
         let part = &self.parts[fetch.part as usize];
         let (from, number) = (fetch.from, fetch.part as usize);
@@ -272,6 +273,7 @@ impl Download {
         };
         self.repaired += u32::from(repaired);
         self.downloaded += bytes.len() as u64;
+        self.last_from_network = true;
         self.retry.succeeded();
         self.end_of_body(chunk);
         self.keep(chunk, &bytes, digest);

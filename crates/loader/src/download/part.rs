@@ -56,7 +56,9 @@ impl Part {
 
     /// Takes over a journal entry, if it fits the part.
     pub(super) fn adopt_entry(&mut self, entry: &JournalEntry) {
-        let fits = self.size.is_none_or(|size| self.start(entry.chunk.index) < size);
+        let fits = self
+            .size
+            .is_none_or(|size| self.start(entry.chunk.index) < size);
         if fits && self.length(entry.chunk.index) == entry.length {
             self.set_slot(entry.chunk.index, Slot::Held(entry.digest));
         }

@@ -51,7 +51,7 @@ fn choose(
 async fn list(url: &Url, fetcher: &Fetcher<'_>) -> Result<Vec<u8>, Error> {
     let mut retry = Retry::new(random_seed());
     loop {
-        let (reason, after_ms) = match attempt(url, fetcher).await {
+        let (reason, after_ms) = match attempt(url, fetcher, &mut retry).await {
             Ok(answer) => return Ok(answer),
             Err(Setback::Over(error)) => return Err(error.into()),
             Err(Setback::Again { reason, after_ms }) => (reason, after_ms),
@@ -72,7 +72,7 @@ async fn list(url: &Url, fetcher: &Fetcher<'_>) -> Result<Vec<u8>, Error> {
     }
 }
 
-async fn attempt(url: &Url, fetcher: &Fetcher<'_>) -> Result<Vec<u8>, Setback> {
+async fn attempt(url: &Url, fetcher: &Fetcher<'_>, retry: &mut Retry) -> Result<Vec<u8>, Setback> {
     let setback = |failure: super::body::Failure| match failure.permanent {
         true => Setback::Over(LoaderError::BadResponse {
             url: url.to_string(),
@@ -84,6 +84,7 @@ async fn attempt(url: &Url, fetcher: &Fetcher<'_>) -> Result<Vec<u8>, Setback> {
         },
     };
     let (head, mut body) = fetcher.get(url, &[]).await.map_err(setback)?;
+    retry.answered();
     judge_document(&head, url)?;
     body.text(MAX_LISTING).await.map_err(setback)
 }
