@@ -21,7 +21,7 @@ use commands::{bench, chat, inspect, logits, perplexity, run, template, tokenize
 
 /// Runs GGUF language models: the engine of minnow-llm, natively.
 #[derive(Debug, Parser)]
-#[command(name = "minnow", version, about)]
+#[command(name = "minnow", version)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
