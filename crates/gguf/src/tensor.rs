@@ -197,9 +197,9 @@ pub struct TensorInfo {
 }
 
 impl TensorInfo {
-    /// Number of elements.
+    /// Number of elements; `u64::MAX` if there are more, which only limits far beyond the default let through.
     pub fn elements(&self) -> u64 {
-        self.shape.iter().product()
+        self.shape.iter().fold(1, |n: u64, &d| n.saturating_mul(d))
     }
 
     /// First byte after the tensor, counted from the start of the file.
