@@ -62,3 +62,64 @@ impl Answer {
         last
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use wasm_bindgen_test::wasm_bindgen_test;
+
+    use super::*;
+
+    /// All of the content and all of the reasoning of an answer that arrives in `texts`.
+    fn parted(mut answer: Answer, texts: &[&str]) -> (String, String) {
+        let mut whole = Parted::default();
+        let mut add = |part: Parted| {
+            whole.content.push_str(&part.content);
+            whole.reasoning.push_str(&part.reasoning);
+        };
+        for text in texts {
+            add(answer.push((*text).to_owned()));
+        }
+        add(answer.finish(String::new()));
+        (
+            whole.content.trim().to_owned(),
+            whole.reasoning.trim().to_owned(),
+        )
+    }
+
+    #[wasm_bindgen_test]
+    fn reasoning_and_content_part_at_the_tags_wherever_the_text_is_cut() {
+        let expected = ("Blue.".to_owned(), "Hm.".to_owned());
+        for texts in [
+            &["<think>Hm.</think>Blue."][..],
+            &["<th", "ink>H", "m.</", "think>", "Blue."],
+        ] {
+            assert_eq!(parted(Answer::to_chat("<|assistant|>"), texts), expected);
+        }
+    }
+
+    #[wasm_bindgen_test]
+    fn a_prompt_may_have_begun_the_reasoning() {
+        let answer = Answer::to_chat("<|assistant|><think>\n");
+        assert_eq!(
+            parted(answer, &["Hm.</think>", "Blue."]),
+            ("Blue.".to_owned(), "Hm.".to_owned())
+        );
+    }
+
+    #[wasm_bindgen_test]
+    fn what_was_held_back_comes_at_the_end() {
+        assert_eq!(
+            parted(Answer::to_chat(""), &["a <thi"]),
+            ("a <thi".to_owned(), String::new())
+        );
+    }
+
+    #[wasm_bindgen_test]
+    fn a_completion_is_left_as_it_is() {
+        let text = "<think>Hm.</think>Blue.";
+        assert_eq!(
+            parted(Answer::Plain, &[text]),
+            (text.to_owned(), String::new())
+        );
+    }
+}

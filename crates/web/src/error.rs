@@ -187,3 +187,57 @@ impl From<tsify::Error> for Error {
         Self::invalid(error.to_string())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use js_sys::Reflect;
+    use wasm_bindgen::JsCast;
+    use wasm_bindgen_test::wasm_bindgen_test;
+
+    use super::*;
+
+    #[wasm_bindgen_test]
+    fn an_error_keeps_its_code_and_message_on_the_way_to_javascript() {
+        let error = Error::from(model::Error::UnknownArchitecture {
+            name: "rwkv".to_owned(),
+            supported: "llama".to_owned(),
+        });
+        let message = error.to_string();
+        let value = JsValue::from(error);
+        let get = |name: &str| {
+            Reflect::get(&value, &name.into())
+                .ok()
+                .and_then(|value| value.as_string())
+        };
+        assert_eq!(get("code").as_deref(), Some("unknown_architecture"));
+        assert_eq!(get("message"), Some(message));
+    }
+
+    #[wasm_bindgen_test]
+    fn an_abort_is_the_webs_own() {
+        let value = JsValue::from(Error::Aborted);
+        let exception = value.dyn_into::<DomException>().expect("a DOMException");
+        assert_eq!(exception.name(), "AbortError");
+    }
+
+    #[wasm_bindgen_test]
+    fn causes_keep_their_codes_through_the_crates_in_between() {
+        let html = gguf::Error::NotGguf { first: *b"<!do" };
+        assert_eq!(
+            Error::from(model::Error::from(html)).code(),
+            Some(ErrorCode::NotAGguf)
+        );
+        let memory = model::Error::OutOfMemory {
+            bytes: 1,
+            purpose: "a test",
+        };
+        assert_eq!(
+            Error::from(engine::Error::from(memory)).code(),
+            Some(ErrorCode::OutOfMemory)
+        );
+        assert_eq!(
+            Error::from(engine::Error::NoTemplate).code(),
+            Some(ErrorCode::TemplateError)
+        );
+    }
+}

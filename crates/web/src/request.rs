@@ -197,3 +197,108 @@ fn bias((key, bias): (String, f32)) -> Result<(u32, f32), Error> {
     })?;
     Ok((id, bias))
 }
+
+#[cfg(test)]
+mod tests {
+    use js_sys::JSON;
+    use wasm_bindgen_test::wasm_bindgen_test;
+
+    use super::*;
+
+    fn read(json: &str) -> Result<engine::Request, Error> {
+        let value = JSON::parse(json).expect("the test's own JSON");
+        let request: GenerateRequest = serde_wasm_bindgen::from_value(value)
+            .map_err(|error| Error::invalid(error.to_string()))?;
+        request.into_engine()
+    }
+
+    #[wasm_bindgen_test]
+    fn what_is_left_out_is_the_samplers_default() {
+        let request = read(r#"{"prompt": {"text": "a"}, "seed": 7}"#).expect("a request");
+        assert_eq!(
+            request.sampling,
+            sampler::Params {
+                seed: 7,
+                ..sampler::Params::default()
+            }
+        );
+        assert_eq!(
+            (request.max_tokens, request.logprobs, request.ignore_eos),
+            (None, None, false)
+        );
+    }
+
+    #[wasm_bindgen_test]
+    fn every_option_arrives() {
+        let request = read(
+            r#"{"prompt": {"tokens": [1, 2]}, "seed": 9007199254740991, "temperature": 0.5, "top_k": 3, "top_p": 0.25,
+                "min_p": 0.125, "typical_p": 0.75, "repeat_penalty": 1.5, "repeat_last_n": -1, "frequency_penalty": 2,
+                "presence_penalty": -1, "logit_bias": {"5": -2.5}, "max_tokens": 8, "stop": ["x"], "logprobs": 2,
+                "ignore_eos": true, "special": true}"#,
+        )
+        .expect("a request");
+        assert!(matches!(&request.prompt, engine::Prompt::Tokens(ids) if *ids == [1, 2]));
+        let sampling = sampler::Params {
+            temperature: 0.5,
+            top_k: 3,
+            top_p: 0.25,
+            min_p: 0.125,
+            typical_p: 0.75,
+            repeat_penalty: 1.5,
+            repeat_last_n: -1,
+            frequency_penalty: 2.0,
+            presence_penalty: -1.0,
+            logit_bias: vec![(5, -2.5)],
+            seed: 9_007_199_254_740_991,
+        };
+        assert_eq!(request.sampling, sampling);
+        assert_eq!((request.max_tokens, request.logprobs), (Some(8), Some(2)));
+        assert_eq!(request.stop, ["x"]);
+        assert!(request.ignore_eos && request.special);
+    }
+
+    #[wasm_bindgen_test]
+    fn requests_without_seed_differ() {
+        let seed = || {
+            read(r#"{"prompt": {"text": "a"}}"#)
+                .expect("a request")
+                .sampling
+                .seed
+        };
+        assert_ne!(seed(), seed());
+    }
+
+    #[wasm_bindgen_test]
+    fn a_conversation_keeps_its_parts() {
+        let request = read(
+            r#"{"prompt": {"chat": {"messages": [{"role": "user", "content": [{"type": "text", "text": "hi"}]}],
+                "tools": [{"type": "function", "function": {"name": "f", "strict": true}}], "enableThinking": false}}}"#,
+        )
+        .expect("a request");
+        let engine::Prompt::Chat(conversation) = request.prompt else {
+            panic!("not a conversation")
+        };
+        assert!(conversation.add_generation_prompt);
+        assert_eq!(conversation.enable_thinking, Some(false));
+        assert_eq!(conversation.tools[0]["function"]["name"], "f");
+        assert!(
+            matches!(&conversation.messages[0].content, Some(chat::Content::Parts(parts)) if parts.len() == 1)
+        );
+        assert!(conversation.now.is_some_and(|now| now > 1_700_000_000));
+    }
+
+    #[wasm_bindgen_test]
+    fn what_is_not_a_request_is_refused() {
+        for json in [
+            r#"{}"#,
+            r#"{"prompt": {"text": "a"}, "temprature": 1}"#,
+            r#"{"prompt": {"text": "a"}, "temperature": "warm"}"#,
+            r#"{"prompt": {"text": "a"}, "seed": -1}"#,
+            r#"{"prompt": {"text": "a"}, "logit_bias": {"hello": 1}}"#,
+            r#"{"prompt": {"tokens": [-1]}}"#,
+        ] {
+            let refused = read(json).err().and_then(|error| error.code());
+            assert_eq!(refused, Some(crate::ErrorCode::InvalidRequest), "{json}");
+        }
+    }
+}

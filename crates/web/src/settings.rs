@@ -53,6 +53,9 @@ pub enum KvCache {
     /// Half precision.
     #[default]
     F16,
+    /// Bytes with scales; half the memory of `f16`, at a small loss.
+    #[serde(rename = "q8_0")]
+    Q8_0,
 }
 
 /// How the engine is set up.
@@ -76,8 +79,31 @@ impl EngineSettings {
             kv: match self.kv_cache {
                 KvCache::F32 => KvType::F32,
                 KvCache::F16 => KvType::F16,
+                KvCache::Q8_0 => KvType::Q8_0,
             },
             ..engine::EngineOptions::with_context(context)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use wasm_bindgen_test::wasm_bindgen_test;
+
+    use super::*;
+
+    #[wasm_bindgen_test]
+    fn the_context_is_what_was_asked_for_up_to_what_the_model_knows() {
+        let context = |asked, trained| {
+            let settings = EngineSettings {
+                context_length: asked,
+                ..EngineSettings::default()
+            };
+            settings.into_options(trained).context_length
+        };
+        assert_eq!(context(Some(512), 2048), 512);
+        assert_eq!(context(Some(9000), 2048), 2048);
+        assert_eq!(context(None, 2048), 2048);
+        assert_eq!(context(None, 131_072), DEFAULT_CONTEXT);
     }
 }

@@ -87,6 +87,14 @@ export interface Running {
   finished: Promise<FinishedEvent[]>;
 }
 
+/** A controller that aborts when `signal` does, and lets go of it once aborted. */
+function follower(signal: AbortSignal | undefined): AbortController {
+  const controller = new AbortController();
+  if (signal?.aborted) controller.abort(signal.reason);
+  signal?.addEventListener("abort", () => controller.abort(signal.reason), { signal: controller.signal });
+  return controller;
+}
+
 /**
  * Runs requests side by side and tells each token with the index of its choice. When one fails, or
  * `signal` fires, all end.
@@ -97,14 +105,13 @@ export function run(
   signal: AbortSignal | undefined,
   { onToken, onFinished }: Handlers,
 ): Running {
-  const failure = new AbortController();
-  const either = signal ? AbortSignal.any([signal, failure.signal]) : failure.signal;
+  const ending = follower(signal);
   const running = requests.map((request, index) => {
     let accept = () => {};
     const accepted = new Promise<void>((resolve) => (accept = resolve));
     const finished = client
       .call("generate", [request], {
-        signal: either,
+        signal: ending.signal,
         onEvent: (event) => {
           if (event.type === "accepted") accept();
           else if (event.type === "token") onToken(index, event);
@@ -117,7 +124,11 @@ export function run(
     return { accepted: Promise.race([accepted, finished]), finished };
   });
   const finished = Promise.all(running.map((one) => one.finished));
-  finished.catch((error: unknown) => failure.abort(error));
+  // Nothing is left to end when all have answered; this lets go of the caller's signal.
+  finished.then(
+    () => ending.abort(),
+    (error: unknown) => ending.abort(error),
+  );
   return { accepted: Promise.all(running.map((one) => one.accepted)), finished };
 }
 
@@ -132,14 +143,14 @@ export async function runStreamed<T>(
   handlers: (stream: Stream<T>) => Handlers,
   onEnd: (stream: Stream<T>, finished: FinishedEvent[]) => void,
 ): Promise<Stream<T>> {
-  const controller = new AbortController();
-  const stream = new Stream<T>((reason) => controller.abort(reason));
-  const either = signal ? AbortSignal.any([signal, controller.signal]) : controller.signal;
-  const { accepted, finished } = run(client, requests, either, handlers(stream));
+  const ending = follower(signal);
+  const stream = new Stream<T>((reason) => ending.abort(reason));
+  const { accepted, finished } = run(client, requests, ending.signal, handlers(stream));
   finished.then(
     (events) => {
       onEnd(stream, events);
       stream.end();
+      ending.abort();
     },
     (error: unknown) => stream.fail(error),
   );
@@ -161,5 +172,6 @@ export function totalUsage(finished: FinishedEvent[]): Usage {
 
 /** What every response of one request carries. */
 export function responseHead(prefix: string, model: string): { id: string; created: number; model: string } {
-  return { id: `${prefix}-${crypto.randomUUID()}`, created: Math.floor(Date.now() / 1000), model };
+  const random = Array.from(crypto.getRandomValues(new Uint32Array(4)), (word) => word.toString(36).padStart(7, "0"));
+  return { id: `${prefix}-${random.join("")}`, created: Math.floor(Date.now() / 1000), model };
 }

@@ -13,6 +13,8 @@ export interface LoadOptions extends FetchOptions, EngineSettings {
   onProgress?: (progress: Progress) => void;
   /** Ends the load, in every stage. */
   signal?: AbortSignal;
+  /** Threads to compute on; this version has one whatever is asked for, and `info.threadsReason` says so. */
+  threads?: number | "auto";
   /** The build of the WebAssembly module; default the best that this browser has. */
   variant?: Variant;
 }
