@@ -5,7 +5,7 @@ use std::any::TypeId;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use crate::isa::{Isa, Simd, Task};
-use crate::pool::{Pool, for_each_chunk};
+use crate::pool::{Pool, Serial, for_each_chunk};
 use crate::prepared::Prepare;
 
 /// `m` rows of `k` activations, quantized when a kernel first needs them and kept until they change.
@@ -120,6 +120,8 @@ impl Activations {
         let blocks = <[B]>::mut_from_bytes(&mut form.lines.as_mut_bytes()[..form.bytes])
             .expect("blocks have no alignment and fill the bytes");
         let (values, cols) = (&self.values, self.cols);
+        // One tile is not worth waking other threads.
+        let pool = if self.rows <= tile { &Serial } else { pool };
         for_each_chunk(pool, blocks, per_tile, &|i, blocks| {
             let rows = &values[i * tile * cols..];
             let rows = &rows[..rows.len().min(tile * cols)];

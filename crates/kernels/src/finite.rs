@@ -7,46 +7,84 @@ use crate::Format;
 /// The first infinite or undefined scale, minimum or weight in a row of the file: which block (for float formats,
 /// which column), and its value.
 pub(crate) fn first_non_finite(format: Format, row: &[u8]) -> Option<(usize, f32)> {
-    let half = |bits: &[u8]| f16::from_le_bytes([bits[0], bits[1]]).to_f32();
-    let brain = |bits: &[u8]| bf16::from_le_bytes([bits[0], bits[1]]).to_f32();
-    let single = |bits: &[u8]| f32::from_le_bytes([bits[0], bits[1], bits[2], bits[3]]);
     // Where a block has its numbers, by byte.
     match format {
-        Format::F32 => scan::<4, 1>(row, [0], single),
-        Format::F16 => scan::<2, 1>(row, [0], half),
-        Format::BF16 => scan::<2, 1>(row, [0], brain),
-        Format::Q4_0 => scan::<18, 1>(row, [0], half),
-        Format::Q4_1 => scan::<20, 2>(row, [0, 2], half),
-        Format::Q5_0 => scan::<22, 1>(row, [0], half),
-        Format::Q5_1 => scan::<24, 2>(row, [0, 2], half),
-        Format::Q8_0 => scan::<34, 1>(row, [0], half),
-        Format::Q4_K => scan::<144, 2>(row, [0, 2], half),
-        Format::Q5_K => scan::<176, 2>(row, [0, 2], half),
-        Format::Q6_K => scan::<210, 1>(row, [208], half),
+        Format::F32 => scan::<f32, 4, 1>(row, [0]),
+        Format::F16 => scan::<f16, 2, 1>(row, [0]),
+        Format::BF16 => scan::<bf16, 2, 1>(row, [0]),
+        Format::Q4_0 => scan::<f16, 18, 1>(row, [0]),
+        Format::Q4_1 => scan::<f16, 20, 2>(row, [0, 2]),
+        Format::Q5_0 => scan::<f16, 22, 1>(row, [0]),
+        Format::Q5_1 => scan::<f16, 24, 2>(row, [0, 2]),
+        Format::Q8_0 => scan::<f16, 34, 1>(row, [0]),
+        Format::Q4_K => scan::<f16, 144, 2>(row, [0, 2]),
+        Format::Q5_K => scan::<f16, 176, 2>(row, [0, 2]),
+        Format::Q6_K => scan::<f16, 210, 1>(row, [208]),
+    }
+}
+
+/// A number as the file stores it.
+trait Number {
+    /// Whether the number at the beginning of `bytes` is neither infinite nor undefined: not all bits of its
+    /// exponent are set.
+    fn is_finite(bytes: &[u8]) -> bool;
+
+    /// The number at the beginning of `bytes`.
+    fn value(bytes: &[u8]) -> f32;
+}
+
+impl Number for f32 {
+    fn is_finite(bytes: &[u8]) -> bool {
+        const EXPONENT: u16 = 0x7f80;
+        u16::from_le_bytes([bytes[2], bytes[3]]) & EXPONENT != EXPONENT
+    }
+
+    fn value(bytes: &[u8]) -> f32 {
+        Self::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]])
+    }
+}
+
+impl Number for f16 {
+    fn is_finite(bytes: &[u8]) -> bool {
+        const EXPONENT: u16 = 0x7c00;
+        u16::from_le_bytes([bytes[0], bytes[1]]) & EXPONENT != EXPONENT
+    }
+
+    fn value(bytes: &[u8]) -> f32 {
+        Self::from_le_bytes([bytes[0], bytes[1]]).to_f32()
+    }
+}
+
+impl Number for bf16 {
+    fn is_finite(bytes: &[u8]) -> bool {
+        const EXPONENT: u16 = 0x7f80;
+        u16::from_le_bytes([bytes[0], bytes[1]]) & EXPONENT != EXPONENT
+    }
+
+    fn value(bytes: &[u8]) -> f32 {
+        Self::from_le_bytes([bytes[0], bytes[1]]).to_f32()
     }
 }
 
 /// [`first_non_finite`] for blocks of `BYTES` bytes with numbers at the bytes `fields`.
-fn scan<const BYTES: usize, const FIELDS: usize>(
+fn scan<N: Number, const BYTES: usize, const FIELDS: usize>(
     row: &[u8],
     fields: [usize; FIELDS],
-    value: impl Fn(&[u8]) -> f32,
 ) -> Option<(usize, f32)> {
     let blocks = row.as_chunks::<BYTES>().0;
     // Without an early exit, the usual case is one vectorized pass.
     let is_finite = blocks.iter().fold(true, |all, block| {
         fields
             .iter()
-            .fold(all, |all, &at| all & value(&block[at..]).is_finite())
+            .fold(all, |all, &at| all & N::is_finite(&block[at..]))
     });
     if is_finite {
         return None;
     }
-    let numbers = blocks
-        .iter()
-        .enumerate()
-        .flat_map(|(i, block)| fields.map(|at| (i, value(&block[at..]))));
-    numbers.into_iter().find(|(_, value)| !value.is_finite())
+    blocks.iter().enumerate().find_map(|(i, block)| {
+        let at = fields.into_iter().find(|&at| !N::is_finite(&block[at..]))?;
+        Some((i, N::value(&block[at..])))
+    })
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ mod matmul;
 mod matrix;
 pub mod norm;
 mod packer;
+pub mod peak;
 mod pool;
 mod prefill;
 mod prepared;

@@ -4,12 +4,15 @@
 //! d, dmin 4 × f32 each: single precision, because values this small are often subnormal as half precision, and
 //!         several processors multiply subnormal numbers very slowly
 //! scales  3 × 16 B   the file's 12 bytes of 6-bit scales and minimums, four at a time
-//! high    8 × 16 B   vector q: columns 4q… of each sub-block; bit j is the fifth bit in sub-block j      Q5_K
+//! high    4 × 2 × 16 B   vector (j, v): the fifth bits of nibbles (j, 4v…4v + 3): bit i of a byte belongs to the
+//!         lower nibble of vector 4v + i, bit 4 + i to the upper      Q5_K
 //! nibbles 4 × 8 × 16 B   vector (j, q): columns 4q… of sub-block 2j (lower nibbles) and 2j + 1 (upper)
 //! ```
 //!
 //! Per super-block and row, with weights `w`, 6-bit scales `sⱼ` and minimums `mⱼ` of sub-block `j`, activations `q`
 //! of scale `a`: `acc −= Σⱼ mⱼ Σq · (dmin · a)`, then `acc += Σⱼ sⱼ Σwq · (d · a)`, both sums as integers.
+
+use std::hint::black_box;
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
@@ -39,7 +42,7 @@ pub(crate) struct Block<const HIGH: usize> {
     d: Bytes16,
     dmin: Bytes16,
     scales: [Bytes16; 3],
-    high: [[Bytes16; STEPS]; HIGH],
+    high: [[[Bytes16; 2]; SUB_BLOCKS / 2]; HIGH],
     nibbles: [[Bytes16; STEPS]; SUB_BLOCKS / 2],
 }
 
@@ -54,8 +57,6 @@ const SCALES_AT: usize = 4;
 const HIGH_AT: usize = 16;
 
 impl<const HIGH: usize> Block<HIGH> {
-    const NIBBLES_AT: usize = HIGH_AT + BLOCK * HIGH;
-
     /// The scales of sub-blocks 0–3 and 4–7 as bytes, and their minimums.
     #[inline(always)]
     fn scales_and_mins<S: Simd>(&self, s: S) -> ([S::V; 2], [S::V; 2]) {
@@ -72,32 +73,28 @@ impl<const HIGH: usize> Block<HIGH> {
         )
     }
 
-    /// Step `q` of sub-block `j`.
+    /// Step `q` of sub-blocks `2j` and `2j + 1`.
     #[inline(always)]
-    fn step<S: Simd>(&self, s: S, j: usize, q: usize) -> S::V {
-        let nibbles = s.load(&self.nibbles[j / 2][q]);
-        let nibbles = if j.is_multiple_of(2) {
-            nibbles
-        } else {
-            s.shr_u16::<4>(nibbles)
+    fn steps<S: Simd>(&self, s: S, j: usize, q: usize) -> [S::V; 2] {
+        let nibbles = s.load(&self.nibbles[j][q]);
+        let low = s.and(nibbles, s.splat_u8(0x0f));
+        let high = s.and(s.shr_u16::<4>(nibbles), s.splat_u8(0x0f));
+        let Some(bits) = self.high.first() else {
+            return [low, high];
         };
-        let w = s.and(nibbles, s.splat_u8(0x0f));
-        let Some(high) = self.high.first() else {
-            return w;
+        let bits = s.load(&bits[j][q / 4]);
+        // Bits q % 4 and 4 + q % 4 of each byte, moved to place 4; neighbours' bits are masked away.
+        let (fifth_low, fifth_high) = match q % 4 {
+            0 => (s.shl_i16::<4>(bits), bits),
+            1 => (s.shl_i16::<3>(bits), s.shr_u16::<1>(bits)),
+            2 => (s.shl_i16::<2>(bits), s.shr_u16::<2>(bits)),
+            _ => (s.shl_i16::<1>(bits), s.shr_u16::<3>(bits)),
         };
-        let bits = s.load(&high[q]);
-        // Bit j of each byte, moved to place 4; neighbours' bits are masked away.
-        let fifth = match j {
-            0 => s.shl_i16::<4>(bits),
-            1 => s.shl_i16::<3>(bits),
-            2 => s.shl_i16::<2>(bits),
-            3 => s.shl_i16::<1>(bits),
-            4 => bits,
-            5 => s.shr_u16::<1>(bits),
-            6 => s.shr_u16::<2>(bits),
-            _ => s.shr_u16::<3>(bits),
-        };
-        s.or(w, s.and(fifth, s.splat_u8(0x10)))
+        let fifth = s.splat_u8(0x10);
+        [
+            s.or(low, s.and(fifth_low, fifth)),
+            s.or(high, s.and(fifth_high, fifth)),
+        ]
     }
 }
 
@@ -124,6 +121,25 @@ fn pairs<S: Simd>(s: S, mins: [S::V; 2]) -> [S::V; SUB_BLOCKS / 2] {
     ]
 }
 
+impl<const HIGH: usize, const SCALES: usize> SuperNibbles<HIGH, SCALES> {
+    const NIBBLES_AT: usize = HIGH_AT + BLOCK * HIGH;
+
+    /// How many accumulators a sub-block takes.
+    const PARTS: usize = SCALES / SUB_BLOCKS;
+}
+
+/// Bits 0 and 1 of each byte of vector `i` to bits `i` and `4 + i`.
+#[inline(always)]
+fn gather_bits<S: Simd>(s: S, vectors: [S::V; 4]) -> S::V {
+    let [a, b, c, d] = vectors.map(|v| {
+        // Both bits where those of vector 0 belong.
+        let second = s.shl_i16::<3>(s.and(v, s.splat_u8(0x02)));
+        s.or(s.and(v, s.splat_u8(0x01)), second)
+    });
+    let (b, c, d) = (s.shl_i16::<1>(b), s.shl_i16::<2>(c), s.shl_i16::<3>(d));
+    s.or(s.or(a, b), s.or(c, d))
+}
+
 impl<const HIGH: usize, const SCALES: usize> Layout for SuperNibbles<HIGH, SCALES> {
     const FORMAT: Format = if HIGH == 0 {
         Format::Q4_K
@@ -144,12 +160,21 @@ impl<const HIGH: usize, const SCALES: usize> Layout for SuperNibbles<HIGH, SCALE
                 to[4 * r..][..4].copy_from_slice(&row[SCALES_AT + 4 * i..][..4]);
             }
         }
-        let words = to.high.as_flattened_mut().as_chunks_mut::<4>().0.iter_mut();
+        let load = |at: usize| {
+            s.transpose(rows.map(|row| s.load(row[at..].first_chunk().expect("a whole block"))))
+        };
+        if let Some(high) = to.high.first_mut() {
+            let mut bits = [load(HIGH_AT), load(HIGH_AT + 16)];
+            for to in high {
+                for (bits, to) in bits.iter_mut().zip(to) {
+                    s.store(gather_bits(s, *bits), to);
+                    *bits = bits.map(|bits| s.shr_u16::<2>(bits));
+                }
+            }
+        }
         let nibbles = to.nibbles.as_flattened_mut().as_chunks_mut::<4>().0;
-        for (i, to) in words.chain(nibbles).enumerate() {
-            let at = HIGH_AT + 16 * i;
-            let words = rows.map(|row| s.load(row[at..].first_chunk().expect("a whole block")));
-            for (v, to) in s.transpose(words).into_iter().zip(to) {
+        for (i, to) in nibbles.iter_mut().enumerate() {
+            for (v, to) in load(Self::NIBBLES_AT + 16 * i).into_iter().zip(to) {
                 s.store(v, to);
             }
         }
@@ -162,12 +187,20 @@ impl<const HIGH: usize, const SCALES: usize> Layout for SuperNibbles<HIGH, SCALE
         };
         to[..2].copy_from_slice(&half(&block.d));
         to[2..4].copy_from_slice(&half(&block.dmin));
-        let vectors = block.scales.iter().chain(block.high.as_flattened());
-        let vectors = vectors.chain(block.nibbles.as_flattened());
-        for (to, vector) in to[SCALES_AT..].chunks_exact_mut(4).zip(vectors) {
-            to.copy_from_slice(&vector[4 * row..][..4]);
+        let words = |to: &mut [u8], vectors: &[Bytes16]| {
+            for (to, vector) in to.chunks_exact_mut(4).zip(vectors) {
+                to.copy_from_slice(&vector[4 * row..][..4]);
+            }
+        };
+        words(&mut to[SCALES_AT..HIGH_AT], &block.scales);
+        words(&mut to[Self::NIBBLES_AT..], block.nibbles.as_flattened());
+        if let Some(high) = block.high.first() {
+            for (l, to) in to[HIGH_AT..][..BLOCK].iter_mut().enumerate() {
+                let (q, at) = (l / 4, 4 * row + l % 4);
+                let bit = |j: usize| high[j / 2][q / 4][at] >> (q % 4 + j % 2 * 4) & 1;
+                *to = (0..SUB_BLOCKS).fold(0, |bits, j| bits | bit(j) << j);
+            }
         }
-        debug_assert_eq!(to.len(), Block::<HIGH>::NIBBLES_AT + SUPER_BLOCK / 2);
     }
 
     #[inline(always)]
@@ -183,17 +216,24 @@ impl<const HIGH: usize, const SCALES: usize> Layout for SuperNibbles<HIGH, SCALE
         let scale = s.mul_f32(s.load(&block.dmin), act_scale);
         let acc = s.add_f32(acc, s.mul_f32(s.to_f32(min), scale));
 
+        let mut row_scales = [[[0; 16]; 2]; SUB_BLOCKS / 2];
+        for (j, to) in row_scales.as_flattened_mut().iter_mut().enumerate() {
+            s.store(S::Dot::scale_u8(s, scales[j / 4], j % 4), to);
+        }
         let mut sum = s.splat_i32(0);
-        for j in 0..SUB_BLOCKS {
-            let scale = S::Dot::scale_u8(s, scales[j / 4], j % 4);
-            let parts = SCALES / SUB_BLOCKS;
-            for part in 0..parts {
-                let mut dot = s.splat_i32(0);
-                for q in STEPS / parts * part..STEPS / parts * (part + 1) {
-                    let step = &acts.steps[STEPS * j + q][0];
-                    dot = S::Dot::sub(s, dot, block.step(s, j, q), step);
+        // Opaque, so that the loop is not unrolled: a large function takes an engine long to optimize.
+        let pairs = (0..SUB_BLOCKS / 2).take(black_box(SUB_BLOCKS / 2));
+        for (j, scales) in pairs.zip(&row_scales) {
+            let steps = &acts.steps[2 * STEPS * j..][..2 * STEPS];
+            for part in 0..Self::PARTS {
+                let (mut low, mut high) = (s.splat_i32(0), s.splat_i32(0));
+                for q in STEPS / Self::PARTS * part..STEPS / Self::PARTS * (part + 1) {
+                    let weights = block.steps(s, j, q);
+                    low = S::Dot::sub(s, low, weights[0], &steps[q][0]);
+                    high = S::Dot::sub(s, high, weights[1], &steps[STEPS + q][0]);
                 }
-                sum = s.add_i32(sum, S::Dot::scaled(s, dot, scale));
+                sum = s.add_i32(sum, S::Dot::scaled(s, low, s.load(&scales[0])));
+                sum = s.add_i32(sum, S::Dot::scaled(s, high, s.load(&scales[1])));
             }
         }
         let scale = s.mul_f32(s.load(&block.d), act_scale);
@@ -211,9 +251,12 @@ impl<const HIGH: usize, const SCALES: usize> Layout for SuperNibbles<HIGH, SCALE
             for (pair, to) in pairs(s, mins).into_iter().zip(&mut to.mins[0]) {
                 s.store(pair, &mut to[half]);
             }
-            for (j, to) in to.steps.as_chunks_mut::<STEPS>().0.iter_mut().enumerate() {
-                for (q, to) in to.iter_mut().enumerate() {
-                    s.store(block.step(s, j, q), &mut to[half]);
+            let pairs = to.steps.as_chunks_mut::<STEPS>().0.as_chunks_mut::<2>().0;
+            for (j, [low, high]) in pairs.iter_mut().enumerate() {
+                for (q, (low, high)) in low.iter_mut().zip(high).enumerate() {
+                    let steps = block.steps(s, j, q);
+                    s.store(steps[0], &mut low[half]);
+                    s.store(steps[1], &mut high[half]);
                 }
             }
             to.d[half] = block.d;

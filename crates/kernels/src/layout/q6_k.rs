@@ -12,6 +12,8 @@
 //! Per super-block and row, with weights `w`, scales `sᵍ` of sub-block `g`, activations `q` of scale `a`:
 //! `acc += Σᵍ sᵍ Σ(w − 32)q · (d · a)`, the sums as integers.
 
+use std::hint::black_box;
+
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 use super::tile256::{Panel256, tile256};
@@ -146,15 +148,21 @@ impl Layout for Q6K {
     #[inline(always)]
     fn dot<S: Simd>(s: S, block: &Self::Block, acts: &Self::Acts<S, 1>, acc: S::V) -> S::V {
         let mut sum = s.splat_i32(0);
-        let acts_steps = acts.steps.as_chunks::<STEPS>().0;
-        for (g, (values, acts_steps)) in block.values.iter().zip(acts_steps).enumerate() {
-            let scales = s.load(&block.scales[g / 4]);
-            let mut dot = start(s, &acts.sums[g][0]);
-            for (w, step) in steps(s, values).into_iter().zip(acts_steps) {
-                dot = S::Dot::sub(s, dot, w, &step[0]);
+        // Opaque, so that the loop is not unrolled: a large function takes an engine long to optimize.
+        let quarters = block.scales.iter().take(black_box(block.scales.len()));
+        let values = block.values.as_chunks::<4>().0.iter();
+        let columns = acts.steps.as_chunks::<STEPS>().0.as_chunks::<4>().0.iter();
+        let starts = acts.sums.as_chunks::<4>().0;
+        for (((scales, values), columns), starts) in quarters.zip(values).zip(columns).zip(starts) {
+            let scales = s.load(scales);
+            for (g, (values, columns)) in values.iter().zip(columns).enumerate() {
+                let mut dot = start(s, &starts[g][0]);
+                for (w, step) in steps(s, values).into_iter().zip(columns) {
+                    dot = S::Dot::sub(s, dot, w, &step[0]);
+                }
+                let scale = S::Dot::scale_i8(s, scales, g);
+                sum = s.add_i32(sum, S::Dot::scaled(s, dot, scale));
             }
-            let scale = S::Dot::scale_i8(s, scales, g % 4);
-            sum = s.add_i32(sum, S::Dot::scaled(s, dot, scale));
         }
         let scale = s.mul_f32(s.load(&block.d), s.load(&acts.scale[0]));
         s.add_f32(acc, s.mul_f32(s.to_f32(sum), scale))

@@ -2,4 +2,6 @@
 
 mod matmul;
 mod packing;
+#[cfg(not(target_arch = "wasm32"))]
+mod properties;
 mod reference;

@@ -1,0 +1,170 @@
+//! How fast the kernels are, as a share of what the same machine could do at most in the same run.
+//!
+//! Natively: `cargo run --release -p kernels --example bench`. As wasm, in Node or Chromium: see `bench.mjs`.
+//!
+//! For each format: packing (GB/s of the file's bytes), a product of four rows (µs: nearly all of it goes into the
+//! preparation of the activations), matrix–vector products with weights streamed from memory and from the cache
+//! (GB/s of packed bytes), matrix–matrix products (10⁹ multiplications a second).
+
+use std::hint::black_box;
+
+use kernels::{Activations, Format, Isa, Matrix, Packer, Serial, matmul, peak};
+
+/// Columns of every matrix.
+const COLS: usize = 1024;
+
+/// Bytes of weights far larger than any cache.
+const STREAMED: usize = 192 << 20;
+
+/// Bytes of weights that stay in the second- or third-level cache.
+const CACHED: usize = 768 << 10;
+
+/// Rows of weights and of activations of the matrix–matrix product.
+const PREFILL: (usize, usize) = (1536, 256);
+
+#[cfg(not(target_arch = "wasm32"))]
+fn now_ms() -> f64 {
+    use std::sync::OnceLock;
+    use std::time::Instant;
+    static START: OnceLock<Instant> = OnceLock::new();
+    START.get_or_init(Instant::now).elapsed().as_secs_f64() * 1e3
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+fn print(line: &str) {
+    println!("{line}");
+}
+
+#[cfg(target_arch = "wasm32")]
+mod host {
+    //! What `bench.mjs` provides.
+
+    #[link(wasm_import_module = "host")]
+    unsafe extern "C" {
+        pub(crate) safe fn now_ms() -> f64;
+        pub(crate) fn print(text: *const u8, len: usize);
+    }
+}
+
+#[cfg(target_arch = "wasm32")]
+use host::now_ms;
+
+#[cfg(target_arch = "wasm32")]
+fn print(line: &str) {
+    // SAFETY: the host reads the text before it returns.
+    unsafe { host::print(line.as_ptr(), line.len()) }
+}
+
+/// Milliseconds of the fastest of some calls, after warming up; `work` is repeated until a call is long enough to
+/// be timed.
+fn best_ms(mut work: impl FnMut()) -> f64 {
+    const LONG_ENOUGH_MS: f64 = 8.0;
+    const WARM_UP_MS: f64 = 250.0;
+    const CALLS: usize = 9;
+    let (start, mut calls) = (now_ms(), 0);
+    while now_ms() - start < WARM_UP_MS {
+        work();
+        calls += 1;
+    }
+    let repeats = (LONG_ENOUGH_MS * f64::from(calls) / WARM_UP_MS).ceil() as usize;
+    let times = (0..CALLS).map(|_| {
+        let start = now_ms();
+        (0..repeats).for_each(|_| work());
+        (now_ms() - start) / repeats as f64
+    });
+    times.fold(f64::INFINITY, f64::min)
+}
+
+/// Some rows of the file with moderate scales.
+fn file_rows(format: Format, rows: usize) -> Vec<u8> {
+    let mut state = 1_u32;
+    let mut bytes = vec![0; rows * format.row_bytes(COLS).expect("whole blocks")];
+    bytes.fill_with(|| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 24) as u8
+    });
+    let numbers: &[usize] = match format {
+        Format::Q4_1 | Format::Q5_1 | Format::Q4_K | Format::Q5_K => &[1, 3],
+        Format::Q6_K => &[209],
+        Format::F32 => &[3],
+        _ => &[1],
+    };
+    for block in bytes.chunks_exact_mut(format.block_bytes()) {
+        // The sign and exponent of a number around 0.01 in half precision, or a small one in single precision.
+        numbers.iter().for_each(|&at| block[at] = 0x21);
+    }
+    bytes
+}
+
+fn packer_of(format: Format, rows: usize, file: &[u8]) -> Packer {
+    let mut packer = Packer::new(format, rows, COLS).expect("enough memory");
+    while packer.remaining() > 0 {
+        packer
+            .write(&file[..file.len().min(packer.remaining())])
+            .expect("finite scales");
+    }
+    packer
+}
+
+fn matrix(format: Format, rows: usize, file: &[u8]) -> Matrix {
+    packer_of(format, rows, file).finish().expect("complete")
+}
+
+/// Milliseconds of a product with `m` rows of activations.
+fn product_ms(w: &Matrix, m: usize) -> f64 {
+    let mut x = Activations::new();
+    let mut out = vec![0.0; m * w.rows()];
+    best_ms(|| {
+        let values = x.reset(m, COLS).iter_mut().enumerate();
+        values.for_each(|(i, value)| *value = (i % 251) as f32 - 125.0);
+        matmul(&Serial, w, &mut x, &mut out);
+        black_box(&out);
+    })
+}
+
+fn main() {
+    let data = vec![1_u64; STREAMED / 8];
+    let memory = STREAMED as f64 / best_ms(|| _ = black_box(peak::read(&data))) / 1e6;
+    let cache = CACHED as f64 / best_ms(|| _ = black_box(peak::read(&data[..CACHED / 8]))) / 1e6;
+    drop(data);
+    let rounds = 1000;
+    let macs = (rounds * peak::ROUND) as f64;
+    let multiply = macs / best_ms(|| _ = black_box(peak::multiply(rounds))) / 1e6;
+    print(&format!(
+        "{}, one thread, {COLS} columns",
+        Isa::best().name()
+    ));
+    print(&format!(
+        "peaks: {memory:.1} GB/s from memory, {cache:.1} GB/s from cache, {multiply:.1} GMAC/s"
+    ));
+    print("        pack  4 rows    memory          cache           m = 256");
+    print("        GB/s    µs      GB/s   share    GB/s  GMAC/s    GMAC/s  share");
+    for format in Format::ALL {
+        let group = file_rows(format, 64);
+        let row_bytes = group.len() / 64;
+        let pack_rows = 4096;
+        let pack_ms = best_ms(|| drop(black_box(packer_of(format, pack_rows, &group))));
+        let pack = (pack_rows * row_bytes) as f64 / pack_ms / 1e6;
+
+        let few = product_ms(&matrix(format, 4, &group), 1) * 1e3;
+
+        let w = matrix(format, CACHED / row_bytes, &group);
+        let ms = product_ms(&w, 1);
+        let cached = w.packed_bytes() as f64 / ms / 1e6;
+        let cached_macs = (w.rows() * COLS) as f64 / ms / 1e6;
+
+        // After the cached one, by which the engine has compiled the kernel.
+        let w = matrix(format, STREAMED / row_bytes, &group);
+        let streamed = w.packed_bytes() as f64 / product_ms(&w, 1) / 1e6;
+
+        let (rows, m) = PREFILL;
+        let w = matrix(format, rows, &group);
+        let prefill = (rows * COLS * m) as f64 / product_ms(&w, m) / 1e6;
+        print(&format!(
+            "{:6} {pack:5.1} {few:7.2} {streamed:9.1}  {:4.0} % {cached:7.1} {cached_macs:7.1} {prefill:9.1}  {:4.0} %",
+            format.name(),
+            100.0 * streamed / memory,
+            100.0 * prefill / multiply,
+        ));
+    }
+}

@@ -1,0 +1,72 @@
+//! What the machine could do at most: the yardsticks that benchmarks hold the kernels against.
+//!
+//! Both do a known amount of work and return something computed from all of it, so that nothing is optimized away.
+
+use crate::dot::DotForm;
+use crate::isa::{Bytes16, Isa, Simd, Task};
+
+/// Weight vectors of [`multiply`], all in the first-level cache.
+const WEIGHTS: usize = 256;
+
+/// Independent accumulators of [`multiply`], as many as a tile has.
+const ACCUMULATORS: usize = 8;
+
+/// Multiplications in a round of [`multiply`]: each weight vector has 16 values.
+pub const ROUND: usize = WEIGHTS * ACCUMULATORS * 16;
+
+/// Reads all of `data`, from several places in turn.
+#[must_use]
+pub fn read(data: &[u64]) -> u64 {
+    const STREAMS: usize = 4;
+    const LINE: usize = 16;
+    let apart = data.len() / STREAMS;
+    let streams: [_; STREAMS] =
+        std::array::from_fn(|i| data[i * apart..][..apart].as_chunks::<LINE>().0);
+    let mut sums = [0; LINE];
+    for i in 0..apart / LINE {
+        for stream in streams {
+            for (sum, value) in sums.iter_mut().zip(&stream[i]) {
+                *sum ^= value;
+            }
+        }
+    }
+    sums.into_iter().fold(0, |all, sum| all ^ sum)
+}
+
+/// Does `rounds` × [`ROUND`] integer multiplications as the inner loops of the kernels do them, with nothing else
+/// to do and nothing to wait for.
+#[must_use]
+pub fn multiply(rounds: usize) -> u64 {
+    Isa::best().run(Multiply {
+        rounds,
+        weights: &[[1; 16]; WEIGHTS],
+    })
+}
+
+struct Multiply<'a> {
+    rounds: usize,
+    weights: &'a [Bytes16; WEIGHTS],
+}
+
+impl Task for Multiply<'_> {
+    type Output = u64;
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) -> u64 {
+        let step = S::Dot::steps(s, s.splat_u8(1))[0];
+        let mut acc = [s.splat_i32(0); ACCUMULATORS];
+        for _ in 0..self.rounds {
+            for w in std::hint::black_box(self.weights) {
+                let w = s.load(w);
+                acc = acc.map(|acc| S::Dot::sub(s, acc, w, &step));
+            }
+        }
+        let mut sum = 0;
+        for acc in acc {
+            let mut bytes = [0; 16];
+            s.store(acc, &mut bytes);
+            sum ^= u64::from(bytes[0]);
+        }
+        sum
+    }
+}
