@@ -36,10 +36,8 @@ impl Packer {
         }
         let too_large = Error::TooLarge { format, rows, cols };
         let expected = row_bytes.checked_mul(rows).ok_or(too_large.clone())?;
-        let packed_bytes = rows
-            .div_ceil(GROUP)
-            .checked_mul(group_bytes(format, cols))
-            .ok_or(too_large)?;
+        let packed_bytes =
+            usize::try_from(Self::packed_bytes(format, rows, cols)).map_err(|_| too_large)?;
         let mut packed = Vec::new();
         packed
             .try_reserve_exact(packed_bytes)
@@ -56,6 +54,13 @@ impl Packer {
             staged: Vec::new(),
             packed,
         })
+    }
+
+    /// Bytes that a `[rows, cols]` matrix of `format` takes when it is packed: those of the file, rounded up to whole
+    /// groups of four rows and, where blocks are re-encoded, a little more.
+    #[must_use]
+    pub fn packed_bytes(format: Format, rows: usize, cols: usize) -> u64 {
+        rows.div_ceil(GROUP) as u64 * group_bytes(format, cols) as u64
     }
 
     /// Takes the next bytes.

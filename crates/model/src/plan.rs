@@ -1,6 +1,7 @@
 //! What a model is and what it will cost, from its header alone.
 
 use gguf::Header;
+use kernels::Format;
 use kernels::kv::{BLOCK, KvLayout, KvType};
 
 use crate::tensors::{self, Found};
@@ -13,8 +14,10 @@ pub struct Plan {
     pub config: Config,
     /// Weights of all tensors, i.e. the number of parameters.
     pub parameters: u64,
-    /// Bytes of the packed weights. They are as large as in the file, but for padding at the end of a matrix.
+    /// Bytes of the packed weights: what [`Model::weight_bytes`](crate::Model::weight_bytes) will say.
     pub weight_bytes: u64,
+    /// Bytes that the kernels' form of an activation takes.
+    prepared_bytes: usize,
 }
 
 impl Plan {
@@ -32,21 +35,38 @@ impl Plan {
         Ok(layout.page_bytes() / BLOCK)
     }
 
-    /// About how many bytes intermediate results take when at most `rows` tokens are in a batch and logits are wanted
-    /// for `logits` of them.
+    /// About how many bytes intermediate results take when at most `rows` tokens are in a batch and logits are
+    /// wanted for `logits` of them.
     pub fn scratch_bytes(&self, rows: usize, logits: usize) -> usize {
         let config = &self.config;
-        // Activations keep up to four more bytes per value for their quantized forms.
-        let activations = 2
-            * (config.embedding_length
-                + config.heads * config.value_length
-                + config.feed_forward_length);
-        let floats = 2 * config.embedding_length
+        let activations = config.embedding_length
+            + config.heads * config.value_length
+            + config.feed_forward_length;
+        let floats = activations
+            + 2 * config.embedding_length
             + config.heads * config.key_length
             + config.kv_heads * (config.key_length + config.value_length)
             + 2 * config.feed_forward_length
             + config.rope.dims;
-        (rows * (activations + floats) + logits * config.vocab_size) * size_of::<f32>()
+        rows * (activations * self.prepared_bytes + floats * size_of::<f32>())
+            + logits * config.vocab_size * size_of::<f32>()
+    }
+}
+
+/// Bytes a value takes in the form that products with float weights read: four copies of it.
+const PREPARED_FLOAT_BYTES: usize = 4 * size_of::<f32>();
+
+/// As [`PREPARED_FLOAT_BYTES`], for quantized weights: at most four copies of a 16-bit number, and scales.
+const PREPARED_QUANTIZED_BYTES: usize = 10;
+
+fn prepared_bytes(found: &[Found]) -> usize {
+    let has_floats = found.iter().any(|tensor| {
+        tensor.is_matrix() && matches!(tensor.format, Format::F32 | Format::F16 | Format::BF16)
+    });
+    if has_floats {
+        PREPARED_FLOAT_BYTES
+    } else {
+        PREPARED_QUANTIZED_BYTES
     }
 }
 
@@ -62,6 +82,7 @@ pub fn inspect(headers: &[Header]) -> Result<Plan, Error> {
     Ok(Plan {
         parameters: found.iter().map(Found::elements).sum(),
         weight_bytes: found.iter().map(Found::packed_bytes).sum(),
+        prepared_bytes: prepared_bytes(&found),
         config,
     })
 }

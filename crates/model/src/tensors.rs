@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use gguf::{Header, TensorInfo, TensorType};
-use kernels::{Format, Matrix};
+use kernels::{Format, Matrix, Packer};
 
 use crate::{Config, Error, families};
 
@@ -146,10 +146,15 @@ impl Found {
         self.spec.shape.dimensions().iter().product()
     }
 
+    /// Whether it is packed for products.
+    pub(crate) fn is_matrix(&self) -> bool {
+        matches!(self.spec.shape, Shape::Matrix { .. })
+    }
+
     /// Bytes it takes when loaded.
     pub(crate) fn packed_bytes(&self) -> u64 {
         match self.spec.shape {
-            Shape::Matrix { .. } => self.size,
+            Shape::Matrix { columns, rows } => Packer::packed_bytes(self.format, rows, columns),
             Shape::Vector { len } => (len * size_of::<f32>()) as u64,
         }
     }

@@ -3,8 +3,9 @@
 mod common;
 
 use common::*;
-use gguf::Header;
-use model::{Builder, Error, Landed};
+use gguf::{Header, TensorType};
+use kernels::kv::KvType;
+use model::{Builder, Error, Landed, inspect};
 use std::sync::Arc;
 use testkit::{Architecture, TinyModel};
 
@@ -87,4 +88,45 @@ fn bytes_that_are_too_many_or_missing_are_refused() {
     ));
     let count = headers[0].tensors.len() - 1;
     assert!(matches!(builder.finish(), Err(Error::Incomplete { count: c, .. }) if c == count));
+}
+
+#[test]
+fn the_plan_tells_the_memory_that_is_taken() {
+    for kind in [
+        TensorType::F32,
+        TensorType::F16,
+        TensorType::Q4_0,
+        TensorType::Q8_0,
+        TensorType::Q6_K,
+    ] {
+        let file = TinyModel {
+            kind,
+            tied: false,
+            ..TinyModel::new(Architecture::Qwen2)
+        }
+        .to_bytes();
+        let headers = [Header::parse(&file).unwrap()];
+        let plan = inspect(&headers).unwrap();
+        let model = Arc::new(build(&file, usize::MAX).unwrap());
+        assert_eq!(
+            model.weight_bytes() as u64,
+            plan.weight_bytes,
+            "{}",
+            kind.name()
+        );
+
+        let mut context = context(&model, 256);
+        let seq = context.create();
+        append(&mut context, seq, &tokens(&model, 1, 128)).unwrap();
+        assert_eq!(
+            context.kv_bytes(),
+            128 * plan.kv_bytes_per_token(KvType::F32).unwrap()
+        );
+        let (told, taken) = (plan.scratch_bytes(128, 1), context.scratch_bytes());
+        assert!(
+            taken * 9 <= told * 10 && told <= taken * 2,
+            "{}: {told} told, {taken} taken",
+            kind.name()
+        );
+    }
 }
