@@ -67,10 +67,11 @@ async function answersAt(address) {
     page.on("console", (message) => message.type() === "error" && complaints.push(message.text()));
     page.on("pageerror", (error) => complaints.push(String(error)));
     await page.goto(address);
-    await page.waitForFunction("window.outcome", undefined, { timeout: PATIENCE_MS }).catch(() => {
+    const output = page.locator("#output[data-outcome]");
+    await output.waitFor({ state: "attached", timeout: PATIENCE_MS }).catch(() => {
       throw new Error(`the page did not come to an end: ${complaints.join("; ") || "and said nothing"}`);
     });
-    const outcome = await page.evaluate("window.outcome");
+    const outcome = JSON.parse(await output.getAttribute("data-outcome"));
     assert(!outcome.error, `${outcome.error}; console: ${complaints.join("; ")}`);
     assert(complaints.length === 0, `the console shows: ${complaints.join("; ")}`);
     assert(outcome.text.length > 0 && outcome.finish === "length", `unexpected answer: ${JSON.stringify(outcome)}`);
@@ -81,12 +82,12 @@ async function answersAt(address) {
   }
 }
 
-/** The page of an app without any bundler: an import map stands in for one. */
-async function plainPage(folder) {
-  const page = await readFile(join(folder, "index.html"), "utf8");
+/** The app without any bundler: it names the package by its path. */
+async function plainPage(name) {
+  const folder = await project(name);
   const main = await readFile(join(folder, "main.js"), "utf8");
   await writeFile(join(folder, "main.js"), main.replace('"minnow-llm"', '"./node_modules/minnow-llm/index.js"'));
-  return page;
+  return folder;
 }
 
 const steps = {
@@ -131,23 +132,17 @@ const steps = {
   },
 
   "a plain page answers": async () => {
-    const folder = await project("plain");
-    await plainPage(folder);
-    return answers(folder);
+    return answers(await plainPage("plain"));
   },
 
   "a page with a strict content security policy answers": async () => {
-    const folder = await project("csp");
-    await plainPage(folder);
-    return answers(folder, {
+    return answers(await plainPage("csp"), {
       "Content-Security-Policy": "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; connect-src 'self'; img-src data:",
     });
   },
 
   "a cross-origin isolated page answers": async () => {
-    const folder = await project("isolated");
-    await plainPage(folder);
-    return answers(folder, { "Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Embedder-Policy": "require-corp" });
+    return answers(await plainPage("isolated"), { "Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Embedder-Policy": "require-corp" });
   },
 
   "Vite's build answers": async () => {
