@@ -3,8 +3,7 @@
 use zerocopy::FromBytes;
 
 use crate::layout::{GROUP, Layout, with_layout};
-use crate::packer::group_bytes;
-use crate::{Format, dequantize};
+use crate::{Format, Packer, dequantize};
 
 /// An immutable `[rows, cols]` matrix of packed weights; [`crate::Packer`] makes it.
 #[derive(Debug)]
@@ -20,8 +19,8 @@ impl Matrix {
     /// `packed` has to consist of the blocks of the format's [`Layout`].
     pub(crate) fn new(format: Format, rows: usize, cols: usize, packed: Vec<u8>) -> Self {
         assert_eq!(
-            packed.len(),
-            rows.div_ceil(GROUP) * group_bytes(format, cols)
+            packed.len() as u64,
+            Packer::packed_bytes(format, rows, cols)
         );
         Self {
             format,

@@ -19,6 +19,8 @@ pub struct Packer {
     row_bytes: usize,
     expected: usize,
     received: usize,
+    /// Bytes of a packed group of rows.
+    group_bytes: usize,
     /// The first rows of a group that has not arrived completely.
     staged: Vec<u8>,
     packed: Vec<u8>,
@@ -36,6 +38,8 @@ impl Packer {
         }
         let too_large = Error::TooLarge { format, rows, cols };
         let expected = row_bytes.checked_mul(rows).ok_or(too_large.clone())?;
+        // A group is staged as a whole, however few rows there are.
+        row_bytes.checked_mul(GROUP).ok_or(too_large.clone())?;
         let packed_bytes =
             usize::try_from(Self::packed_bytes(format, rows, cols)).map_err(|_| too_large)?;
         let mut packed = Vec::new();
@@ -51,6 +55,7 @@ impl Packer {
             row_bytes,
             expected,
             received: 0,
+            group_bytes: packed_bytes / rows.div_ceil(GROUP),
             staged: Vec::new(),
             packed,
         })
@@ -60,7 +65,10 @@ impl Packer {
     /// groups of four rows and, where blocks are re-encoded, a little more.
     #[must_use]
     pub fn packed_bytes(format: Format, rows: usize, cols: usize) -> u64 {
-        rows.div_ceil(GROUP) as u64 * group_bytes(format, cols) as u64
+        let group = with_layout!(format, L => {
+            (cols.div_ceil(L::LEN) as u64).saturating_mul(size_of::<<L as Layout>::Block>() as u64)
+        });
+        group.saturating_mul(rows.div_ceil(GROUP) as u64)
     }
 
     /// Takes the next bytes.
@@ -130,8 +138,7 @@ impl Packer {
 
     /// Packs the four rows of the file that come next.
     fn pack(&mut self, rows: &[u8]) -> Result<(), Error> {
-        let group_bytes = group_bytes(self.format, self.cols);
-        let first_row = self.packed.len() / group_bytes * GROUP;
+        let first_row = self.packed.len() / self.group_bytes * GROUP;
         for (r, row) in rows.chunks_exact(self.row_bytes).enumerate() {
             if let Some((block, value)) = first_non_finite(self.format, row) {
                 let row = first_row + r;
@@ -145,20 +152,13 @@ impl Packer {
         }
         self.received = self.expected.min(self.received + rows.len());
         let at = self.packed.len();
-        self.packed.resize(at + group_bytes, 0);
+        self.packed.resize(at + self.group_bytes, 0);
         let to = &mut self.packed[at..];
         with_layout!(self.format, L => {
             Isa::best().run(PackGroup::<L> { rows, row_bytes: self.row_bytes, to, layout: PhantomData });
         });
         Ok(())
     }
-}
-
-/// Bytes of four packed rows.
-pub(crate) fn group_bytes(format: Format, cols: usize) -> usize {
-    with_layout!(format, L => {
-        cols.div_ceil(L::LEN) * size_of::<<L as Layout>::Block>()
-    })
 }
 
 /// Packs four rows of the file into blocks.

@@ -160,3 +160,6 @@ impl Isa {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
