@@ -4,11 +4,11 @@
 //   server.origin                    "http://127.0.0.1:PORT"
 //   server.fault("/m.gguf", {...})   faults for a path, until changed or cleared; see Faults below
 //   server.clearFaults()
-//   server.log                       [{ method, path, range, status, sent, aborted }] in order of arrival
+//   server.log                       [{ method, path, range, authorization, status, sent, aborted }] in order of arrival
 //   server.bytesSent(path)           body bytes that left for GET requests of a path
 //   server.clearLog()
 //   server.setFile("/m.gguf", bytes) serve these bytes (Buffer) instead of what is in root; null: 404
-//   server.setHub("owner/repo", { "file.gguf": "/m.gguf" }, { token, gated, sha256 })  mock hub, see below
+//   server.setHub("owner/repo", { "file.gguf": "/m.gguf" }, { token, sha256 })  mock hub, see below
 //   await server.close()
 //
 // It answers GET and HEAD with Accept-Ranges, byte ranges (first-last, first-, -last), If-Range, a strong ETag (from the
@@ -37,8 +37,8 @@
 //
 // Mock hub: GET /api/models/OWNER/REPO/revision/main?blobs=true lists the repository as the Hugging Face hub does
 // (sha, siblings with size and lfs.sha256), and GET /OWNER/REPO/resolve/REV/FILE answers with the file, after a redirect
-// to its path here, as the hub does. With `token`, requests without "Authorization: Bearer TOKEN" get 401.
-// `sha256` overrides the listed hash per file; `hub: { origin }` in the log shows which requests carried a token.
+// to its path here, or to a copy at another origin, as the hub does. With `token`, requests without "Authorization: Bearer TOKEN" get 401.
+// `sha256` overrides the listed hash per file.
 
 import { createHash } from "node:crypto";
 import { readFile, stat } from "node:fs/promises";
@@ -113,8 +113,7 @@ export async function startFaultServer({ root, mounts = {}, port = 0, isolated =
     const resolve = /^\/([^/]+\/[^/]+)\/resolve\/[^/]+\/(.+)$/.exec(path);
     const repository = hubs.get((listing ?? resolve)?.[1]);
     if (!repository) return false;
-    entry.token = request.headers.authorization ?? null;
-    if (repository.token && request.headers.authorization !== `Bearer ${repository.token}`) {
+    if (repository.token && entry.authorization !== `Bearer ${repository.token}`) {
       finish(response, entry, 401, "Access to this repository is restricted.");
       return true;
     }
@@ -127,7 +126,7 @@ export async function startFaultServer({ root, mounts = {}, port = 0, isolated =
     }
     const siblings = [];
     for (const [name, target] of Object.entries(repository.files)) {
-      const bytes = await load(target);
+      const bytes = await load(new URL(target, "http://localhost").pathname);
       const sha256 = repository.sha256?.[name] ?? createHash("sha256").update(bytes).digest("hex");
       siblings.push({ rfilename: name, size: bytes.length, blobId: "0", lfs: { sha256, size: bytes.length, pointerSize: 135 } });
     }
@@ -177,7 +176,8 @@ export async function startFaultServer({ root, mounts = {}, port = 0, isolated =
     if (url.pathname.startsWith("/__")) return control(request, response, url);
     if (request.method === "OPTIONS") return response.writeHead(204).end();
 
-    const entry = { method: request.method, path: url.pathname, range: request.headers.range ?? null, status: 0, sent: 0, aborted: false };
+    const { range = null, authorization = null } = request.headers;
+    const entry = { method: request.method, path: url.pathname, range, authorization, status: 0, sent: 0, aborted: false };
     log.push(entry);
     response.on("close", () => (entry.aborted = !response.writableFinished));
     if (await hub(request, response, url.pathname, entry)) return;

@@ -5,7 +5,7 @@ pub const MAX_ATTEMPTS: u32 = 6;
 
 /// Failures in a row that end a load whose server has never answered: most likely the address is wrong, the server forbids
 /// other origins, or the device is offline, and somebody is waiting to be told.
-pub const MAX_FIRST_ATTEMPTS: u32 = 3;
+pub(crate) const MAX_FIRST_ATTEMPTS: u32 = 3;
 
 /// Wait before the second attempt, in milliseconds; it doubles with each further failure.
 const FIRST_DELAY_MS: u64 = 500;

@@ -28,4 +28,4 @@ pub use model_info::ModelInfo;
 pub use request::{ChatInput, GenerateRequest, Prompt};
 pub use session::{Memory, Session, SessionInfo};
 pub use settings::{EngineSettings, FetchSettings, KvCache};
-pub use store::{clear_models, list_models, remove_model, storage_usage};
+pub use store::{clear_models, list_models, remove_model, storage_usage, verify_model};

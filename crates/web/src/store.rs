@@ -1,10 +1,13 @@
 //! The model store's calls, as the page makes them.
 
+use js_sys::Function;
 use tsify::{Ts, Tsify};
+use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
+use web_sys::AbortSignal;
 
 use crate::Error;
-use crate::io::{self, StoredModel, Usage};
+use crate::io::{self, StoredModel, Usage, Verification};
 
 /// Every model in the store, whole or partial, the one used last first.
 ///
@@ -44,4 +47,23 @@ pub async fn clear_models() -> Result<(), Error> {
 #[wasm_bindgen(js_name = storageUsage)]
 pub async fn storage_usage() -> Result<Ts<Usage>, Error> {
     Ok(io::usage().await?.into_ts()?)
+}
+
+/// Reads a stored model and checks every chunk; damaged ones are dropped, so that the next load fetches them again.
+///
+/// # Errors
+/// When the store cannot be read, or there is no such model.
+#[wasm_bindgen(js_name = verifyModel)]
+pub async fn verify_model(
+    id: String,
+    signal: AbortSignal,
+    progress: Function,
+) -> Result<Ts<Verification>, Error> {
+    let report = |at: io::Progress| {
+        // A listener that throws must not end the check.
+        if let Ok(at) = at.into_ts() {
+            let _ = progress.call1(&JsValue::NULL, &at.js_value());
+        }
+    };
+    Ok(io::verify(&id, Some(&signal), &report).await?.into_ts()?)
 }

@@ -4,6 +4,7 @@ import { WorkerClient } from "./client.js";
 import { Completions } from "./completions.js";
 import { MinnowError } from "./errors.js";
 import { ModelStore } from "./models.js";
+import { askToKeep } from "./persistence.js";
 import { type FetchOptions, type ModelSource, toFetchSettings, toSourceInput } from "./source.js";
 import type { ChatInput, ChatMessage, EngineSettings, Metrics, Progress, SessionInfo } from "./wasm/simd/minnow.js";
 import type { WorkerApi } from "./worker.js";
@@ -84,6 +85,7 @@ export class Minnow implements AsyncDisposable {
     const client = new WorkerClient<WorkerApi>(worker);
     try {
       const session = await client.call("load", [input, toFetchSettings(fetching), engine], { signal, onEvent: onProgress });
+      askToKeep(session.loaded);
       const { threads, threadsReason } = capabilities();
       return new Minnow(client, { ...session, variant, variantReason, threads, threadsReason });
     } catch (error) {

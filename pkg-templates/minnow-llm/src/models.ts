@@ -1,8 +1,9 @@
 import { startWorker } from "./capabilities.js";
 import { WorkerClient } from "./client.js";
 import { MinnowError } from "./errors.js";
+import { askToKeep } from "./persistence.js";
 import { type FetchOptions, type ModelSource, toFetchSettings, toSourceInput } from "./source.js";
-import type { Loaded, ModelInfo, Progress, StoredModel, Usage } from "./wasm/simd/minnow.js";
+import type { Loaded, ModelInfo, Progress, StoredModel, Usage, Verification } from "./wasm/simd/minnow.js";
 import type { WorkerApi } from "./worker.js";
 
 export interface PullOptions extends FetchOptions {
@@ -17,10 +18,12 @@ export interface InspectOptions extends FetchOptions {
 /** The models kept in this browser: `Minnow.models`. */
 export class ModelStore {
   /** Downloads a model into the store, or what is missing of it, without loading it. */
-  pull(source: ModelSource, { onProgress, signal, ...options }: PullOptions = {}): Promise<Loaded> {
-    return withWorker((client) =>
+  async pull(source: ModelSource, { onProgress, signal, ...options }: PullOptions = {}): Promise<Loaded> {
+    const loaded = await withWorker((client) =>
       client.call("pull", [toSourceInput(source), toFetchSettings(options)], { signal, onEvent: onProgress }),
     );
+    askToKeep(loaded);
+    return loaded;
   }
 
   /** Reads what a model's header says; nothing else is downloaded, and nothing is kept. */
@@ -31,6 +34,11 @@ export class ModelStore {
   /** Every stored model, whole or partial, the one used last first. */
   list(): Promise<StoredModel[]> {
     return withWorker((client) => client.call("listModels", []));
+  }
+
+  /** Reads a stored model and checks every part of it; what is damaged is dropped, and fetched again by the next load. */
+  verify(id: string, { onProgress, signal }: Pick<PullOptions, "onProgress" | "signal"> = {}): Promise<Verification> {
+    return withWorker((client) => client.call("verifyModel", [id], { signal, onEvent: onProgress }));
   }
 
   /** Removes a model by its `id`; false if there is none of that name. */

@@ -5,7 +5,7 @@ import type { Call } from "./rpc.js";
 import { serve } from "./server.js";
 import type * as Wasm from "./wasm/simd/minnow.js";
 import type {
-  ChatInput, EngineSettings, ErrorReport, FetchSettings, GenerateRequest, Loaded, Metrics, ModelInfo, Progress, Prompt, Session, SessionInfo, StepEvent, StoredModel, Usage,
+  ChatInput, EngineSettings, ErrorReport, FetchSettings, GenerateRequest, Loaded, Metrics, ModelInfo, Progress, Prompt, Session, SessionInfo, StepEvent, StoredModel, Usage, Verification,
 } from "./wasm/simd/minnow.js";
 
 type FinishedEvent = Extract<StepEvent, { type: "finished" }>;
@@ -77,6 +77,11 @@ function createApi(wasm: typeof Wasm, ready: Promise<unknown>) {
     async removeModel(_: Call, id: string): Promise<boolean> {
       await started();
       return wasm.removeModel(id);
+    },
+
+    async verifyModel(call: Call<Progress>, id: string): Promise<Verification> {
+      await started();
+      return wasm.verifyModel(id, call.signal, (progress: Progress) => call.emit(progress));
     },
 
     async clearModels(_: Call): Promise<void> {

@@ -15,30 +15,32 @@
 
 mod action;
 mod arrival;
+mod cursor;
+mod file;
 mod network;
+mod outcome;
 mod part;
 mod storage;
 
 use std::collections::{BTreeMap, VecDeque};
 
-use gguf::{Header, HeaderReader};
-use sha2::{Digest as _, Sha256};
+use gguf::Header;
+use sha2::Digest as _;
 
+use crate::Error;
 use crate::files::ModelSpec;
 use crate::record::{CHUNK_SIZE, ChunkId, JournalEntry, Stored};
 use crate::retry::Retry;
-use crate::{Digest, Error, TensorFeed};
 
 pub use action::{Action, Event, Request, Token};
+use file::File;
 use network::Fetch;
+pub use outcome::Summary;
 use part::{Part, Slot};
 use storage::Storing;
 
 /// Chunks that may be under way from the store at once.
 const READ_AHEAD: usize = 2;
-
-/// Times a load begins again because the file changed, before it gives up.
-const MAX_RESTARTS: u32 = 2;
 
 /// How to run a download.
 #[derive(Debug, Clone)]
@@ -77,25 +79,6 @@ pub struct Progress {
     pub file: String,
 }
 
-/// What a load that succeeded did.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Summary {
-    /// Bytes of all files.
-    pub size: u64,
-    /// Whether the store now has all of it.
-    pub stored: bool,
-    /// Why it has not, where it was meant to.
-    pub not_stored: Option<String>,
-    /// Bytes that came over the network.
-    pub downloaded: u64,
-    /// Bytes that came from the store.
-    pub read: u64,
-    /// Damaged chunks that were replaced.
-    pub repaired: u32,
-    /// SHA-256 of each file.
-    pub sha256: Vec<Digest>,
-}
-
 #[derive(Debug)]
 enum Phase {
     /// Completing headers.
@@ -108,21 +91,6 @@ enum Phase {
     Settling,
     /// Over.
     Ended(Result<(), Error>),
-}
-
-#[derive(Debug)]
-struct File {
-    name: String,
-    /// Its publisher's hash.
-    expected: Option<Digest>,
-    /// Its own hash, once all of it has passed, or from an earlier, complete load.
-    sha256: Option<Digest>,
-    hash: Sha256,
-    feed: TensorFeed,
-    reader: HeaderReader,
-    header: Option<Header>,
-    /// Chunk with the header's next bytes.
-    header_next: ChunkId,
 }
 
 /// The plan of one load; see the [module](self) for how it goes.
@@ -359,30 +327,6 @@ impl Download {
         }
     }
 
-    /// How it ended; `None` while it has not. Actions that [`Download::poll`] still gives are to be carried out.
-    pub fn outcome(&self) -> Option<Result<Summary, Error>> {
-        match &self.phase {
-            Phase::Ended(Ok(())) => Some(Ok(self.summary())),
-            Phase::Ended(Err(error)) => Some(Err(error.clone())),
-            _ => None,
-        }
-    }
-
-    fn summary(&self) -> Summary {
-        Summary {
-            size: self.total().unwrap_or(self.arrived),
-            stored: matches!(self.storing, Storing::On) || (self.was_complete && self.recorded),
-            not_stored: match &self.storing {
-                Storing::Off(reason) => reason.clone(),
-                _ => None,
-            },
-            downloaded: self.downloaded,
-            read: self.read,
-            repaired: self.repaired,
-            sha256: self.files.iter().filter_map(|file| file.sha256).collect(),
-        }
-    }
-
     /// Bytes of all files: their parts' sizes, or before those are known what the headers describe.
     fn total(&self) -> Option<u64> {
         let parts: Option<u64> = self.parts.iter().map(|part| part.size).sum();
@@ -396,165 +340,4 @@ impl Download {
         self.last_token += 1;
         self.last_token
     }
-
-    /// The chunk at or after `chunk` that exists, as far as sizes are known.
-    fn existing(&self, mut chunk: ChunkId) -> Option<ChunkId> {
-        loop {
-            let part = self.parts.get(chunk.part as usize)?;
-            if part
-                .chunks()
-                .is_none_or(|chunks| u64::from(chunk.index) < chunks)
-            {
-                return Some(chunk);
-            }
-            chunk = ChunkId {
-                part: chunk.part + 1,
-                index: 0,
-            };
-        }
-    }
-
-    fn following(&self, chunk: ChunkId) -> Option<ChunkId> {
-        self.existing(ChunkId {
-            index: chunk.index + 1,
-            ..chunk
-        })
-    }
-
-    /// Goes on to `chunk`, or to where the next part begins, and closes the files that end before it.
-    fn move_cursor(&mut self, chunk: ChunkId) {
-        let before = self
-            .cursor
-            .map_or(0, |cursor| self.parts[cursor.part as usize].file);
-        self.cursor = self.existing(chunk);
-        let now = self.cursor.map_or(self.files.len(), |cursor| {
-            self.parts[cursor.part as usize].file
-        });
-        for file in before..now {
-            if let Err(error) = self.finish_file(file) {
-                return self.refuse_content(error);
-            }
-        }
-        if self.cursor.is_none() {
-            self.phase = Phase::Settling;
-        }
-    }
-
-    fn finish_file(&mut self, number: usize) -> Result<(), Error> {
-        let header = &self.headers[number];
-        let file = &mut self.files[number];
-        if !file.feed.is_complete(header) {
-            let sizes = self
-                .parts
-                .iter()
-                .filter(|part| part.file == number)
-                .filter_map(|part| part.size);
-            let (file, expected) = (file.name.clone(), header.file_size());
-            return Err(Error::Truncated {
-                file,
-                expected,
-                actual: sizes.sum(),
-            });
-        }
-        if file.sha256.is_some() {
-            return Ok(());
-        }
-        let actual = Digest(file.hash.finalize_reset().into());
-        match file.expected {
-            Some(expected) if expected != actual => Err(Error::Integrity {
-                file: file.name.clone(),
-                expected: expected.to_string(),
-                actual: actual.to_string(),
-            }),
-            _ => {
-                file.sha256 = Some(actual);
-                Ok(())
-            }
-        }
-    }
-
-    /// Wrong bytes may be the line's fault: they get a second chance from the beginning.
-    fn refuse_content(&mut self, error: Error) {
-        if matches!(error, Error::Integrity { .. }) && self.restarts == 0 {
-            self.restart();
-        } else {
-            self.fail(error);
-        }
-    }
-
-    /// Begins again: the file is not the one that was begun.
-    fn restart(&mut self) {
-        self.restarts += 1;
-        if self.restarts > MAX_RESTARTS {
-            let url = self.location_name(0);
-            return self.fail(Error::KeptChanging {
-                url,
-                restarts: MAX_RESTARTS,
-            });
-        }
-        self.queue.clear();
-        self.close_fetch();
-        self.release_unwritten();
-        self.forget();
-        self.parts.iter_mut().for_each(Part::reset);
-        let mut first_part = 0;
-        for (file, spec) in self.files.iter_mut().zip(&self.model.files) {
-            *file = File::new(&spec.name, spec.sha256, first_part);
-            first_part += spec.parts.len();
-        }
-        self.headers.clear();
-        self.ready.clear();
-        self.reads.clear();
-        self.writes.clear();
-        self.waiting = None;
-        self.cursor = None;
-        self.was_complete = false;
-        self.marked_complete = false;
-        self.arrived = 0;
-        if !matches!(self.storing, Storing::Off(_)) {
-            self.storing = Storing::Unreserved;
-        }
-        self.phase = Phase::Headers;
-    }
-
-    fn fail(&mut self, error: Error) {
-        let abandoned = matches!(self.storing, Storing::Off(Some(_)));
-        if abandoned || !error.keeps_progress() {
-            self.queue.clear();
-            self.forget();
-        }
-        self.close_fetch();
-        self.ready.clear();
-        self.phase = Phase::Ended(Err(error));
-    }
-
-    /// Removes what the store has of the model, if it has anything.
-    fn forget(&mut self) {
-        if self.recorded {
-            self.recorded = false;
-            self.queue.push_back(Action::Forget);
-        }
-    }
 }
-
-impl File {
-    fn new(name: &str, expected: Option<Digest>, first_part: usize) -> Self {
-        Self {
-            name: name.to_owned(),
-            expected,
-            sha256: None,
-            hash: Sha256::new(),
-            feed: TensorFeed::new(),
-            reader: HeaderReader::new(),
-            header: None,
-            // At most MAX_PARTS.
-            header_next: ChunkId {
-                part: first_part as u32,
-                index: 0,
-            },
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests;

@@ -8,10 +8,12 @@ use wasm_bindgen::closure::Closure;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{
-    IdbDatabase, IdbKeyRange, IdbObjectStore, IdbRequest, IdbTransaction, IdbTransactionMode,
+    DomException, IdbDatabase, IdbKeyRange, IdbObjectStore, IdbRequest, IdbTransaction,
+    IdbTransactionMode,
 };
 
 use super::globals::{describe, indexed_db};
+use crate::{Error, ErrorCode};
 
 /// Name of the database. One for all applications of an origin: they share models.
 const NAME: &str = "minnow";
@@ -19,11 +21,30 @@ const MODELS: &str = "models";
 const CHUNKS: &str = "chunks";
 const JOURNAL: &str = "journal";
 
+/// What the browser calls a full store.
+const QUOTA_EXCEEDED: &str = "QuotaExceededError";
+
 /// Why the store did not do what was asked, for people.
 pub(super) type Failure = String;
 
 /// Whether a change took effect.
 pub(super) type Written = Result<(), Failure>;
+
+/// The error that a failure of the store is where a call cannot do without it.
+pub(super) fn store_failed(reason: String) -> Error {
+    let full = reason.contains(QUOTA_EXCEEDED);
+    let code = if full {
+        ErrorCode::QuotaExceeded
+    } else {
+        ErrorCode::UnsupportedBrowser
+    };
+    Error::new(
+        code,
+        format!(
+            "the model store cannot be used ({reason}); load with store: false to do without it"
+        ),
+    )
+}
 
 /// An open connection; dropping it closes it.
 pub(super) struct Database(IdbDatabase);
@@ -191,10 +212,9 @@ impl Database {
             match JsFuture::from(end).await {
                 Ok(_) => Ok(()),
                 // The event carries no reason; the transaction does.
-                Err(_) => Err(transaction.error().map_or_else(
-                    || "the browser's storage is full or failing".to_owned(),
-                    |error| format!("{}: {}", error.name(), error.message()),
-                )),
+                Err(_) => Err(transaction
+                    .error()
+                    .map_or_else(unexplained, |error| explain(&error))),
             }
         }
     }
@@ -215,10 +235,21 @@ async fn done(request: &IdbRequest) -> Result<JsValue, Failure> {
     match JsFuture::from(promise).await {
         Ok(_) => request.result().map_err(|error| describe(&error)),
         Err(_) => Err(match request.error() {
-            Ok(Some(error)) => format!("{}: {}", error.name(), error.message()),
-            _ => "the browser's storage failed".to_owned(),
+            Ok(Some(error)) => explain(&error),
+            _ => unexplained(),
         }),
     }
+}
+
+fn explain(error: &DomException) -> Failure {
+    match (error.name().as_str(), error.message()) {
+        (QUOTA_EXCEEDED, _) => format!("the browser's storage is full: {QUOTA_EXCEEDED}"),
+        (name, message) => format!("{name}: {message}"),
+    }
+}
+
+fn unexplained() -> Failure {
+    "the browser's storage failed without saying why".to_owned()
 }
 
 fn chunk_key(id: &str, chunk: ChunkId) -> JsValue {

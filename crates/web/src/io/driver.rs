@@ -1,12 +1,11 @@
 //! Carries out what a plan asks for, and tells it what came of it.
 
-use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, HashSet};
 
 use futures_util::StreamExt;
 use futures_util::future::LocalBoxFuture;
 use futures_util::stream::FuturesUnordered;
-use js_sys::{Date, Uint8Array};
+use js_sys::Uint8Array;
 use loader::download::{Action, Event, Summary, Token};
 use loader::record::ChunkId;
 use loader::{Digest, Download, Response};
@@ -16,12 +15,10 @@ use super::body::{Body, Failure};
 use super::database::Database;
 use super::fetch::Fetcher;
 use super::globals::{self, Sleep};
-use super::types::{Progress, Stage, TensorSink};
-use super::{abort, models};
+use super::meter::Meter;
+use super::types::{Progress, TensorSink};
+use super::{abort, quota};
 use crate::Error;
-
-/// Shortest time between two reports of progress, in milliseconds: more often nobody sees it.
-const REPORT_MS: f64 = 50.0;
 
 /// What a load works with.
 pub(super) struct Means<'a> {
@@ -159,7 +156,7 @@ impl<'a> Driver<'a> {
             Action::Reserve { token, bytes } => self.task(async move {
                 Done::Event(Event::Reserved {
                     token,
-                    granted: models::room_for(bytes).await,
+                    granted: quota::room_for(bytes).await,
                 })
             }),
             Action::Fetch { token, request } => {
@@ -342,67 +339,5 @@ fn failed(token: Token, failure: Failure) -> Event {
         token,
         reason: failure.reason,
         permanent: failure.permanent,
-    }
-}
-
-/// Reports progress, down to the piece of a chunk that has just arrived.
-struct Meter<'a> {
-    report: &'a dyn Fn(Progress),
-    /// As of the last whole chunk.
-    at: RefCell<Progress>,
-    /// When the last report was made, in milliseconds.
-    reported: Cell<f64>,
-}
-
-impl<'a> Meter<'a> {
-    fn new(report: &'a dyn Fn(Progress)) -> Self {
-        let at = Progress {
-            stage: Stage::Resolve,
-            loaded: 0,
-            total: 0,
-            file: String::new(),
-        };
-        Self {
-            report,
-            at: RefCell::new(at),
-            reported: Cell::new(0.0),
-        }
-    }
-
-    fn update(&self, plan: &Download) {
-        let progress = plan.progress();
-        let next = Progress {
-            stage: if progress.downloading {
-                Stage::Download
-            } else {
-                Stage::Read
-            },
-            loaded: progress.loaded,
-            total: progress.total.unwrap_or(0),
-            file: progress.file,
-        };
-        let turn = self.at.borrow().stage != next.stage;
-        *self.at.borrow_mut() = next;
-        if turn { self.last() } else { self.gathered(0) }
-    }
-
-    fn gathered(&self, bytes: u32) {
-        if Date::now() - self.reported.get() >= REPORT_MS {
-            self.send(u64::from(bytes));
-        }
-    }
-
-    /// Reports at once.
-    fn last(&self) {
-        self.send(0);
-    }
-
-    fn send(&self, gathered: u64) {
-        self.reported.set(Date::now());
-        let at = self.at.borrow();
-        (self.report)(Progress {
-            loaded: at.loaded + gathered,
-            ..at.clone()
-        });
     }
 }

@@ -6,12 +6,16 @@ mod database;
 mod driver;
 mod fetch;
 mod globals;
+mod load;
 mod locks;
+mod meter;
 mod models;
+mod quota;
 mod resolve;
 mod types;
 
-pub use models::{clear, list, load, remove, usage, verify};
+pub use load::load;
+pub use models::{clear, list, remove, usage, verify};
 pub use types::{
     LoadOptions, Loaded, Local, Progress, Stage, StoredModel, TensorSink, Usage, Verification,
 };

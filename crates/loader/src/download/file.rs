@@ -1,0 +1,41 @@
+//! A file during a download.
+
+use gguf::{Header, HeaderReader};
+use sha2::{Digest as _, Sha256};
+
+use crate::record::ChunkId;
+use crate::{Digest, TensorFeed};
+
+#[derive(Debug)]
+pub(super) struct File {
+    pub(super) name: String,
+    /// Its publisher's hash.
+    pub(super) expected: Option<Digest>,
+    /// Its own hash, once all of it has passed, or from an earlier, complete load.
+    pub(super) sha256: Option<Digest>,
+    pub(super) hash: Sha256,
+    pub(super) feed: TensorFeed,
+    pub(super) reader: HeaderReader,
+    pub(super) header: Option<Header>,
+    /// Chunk with the header's next bytes.
+    pub(super) header_next: ChunkId,
+}
+
+impl File {
+    pub(super) fn new(name: &str, expected: Option<Digest>, first_part: usize) -> Self {
+        Self {
+            name: name.to_owned(),
+            expected,
+            sha256: None,
+            hash: Sha256::new(),
+            feed: TensorFeed::new(),
+            reader: HeaderReader::new(),
+            header: None,
+            // At most MAX_PARTS.
+            header_next: ChunkId {
+                part: first_part as u32,
+                index: 0,
+            },
+        }
+    }
+}

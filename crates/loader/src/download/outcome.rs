@@ -1,0 +1,121 @@
+//! How a download ends, or begins again.
+
+use super::file::File;
+use super::part::Part;
+use super::storage::Storing;
+use super::{Action, Download, Phase};
+use crate::{Digest, Error};
+
+/// Times a load begins again because the file changed, before it gives up.
+const MAX_RESTARTS: u32 = 2;
+
+/// What a load that succeeded did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Summary {
+    /// Bytes of all files.
+    pub size: u64,
+    /// Whether the store now has all of it.
+    pub stored: bool,
+    /// Why it has not, where it was meant to.
+    pub not_stored: Option<String>,
+    /// Bytes of the model that came over the network.
+    pub downloaded: u64,
+    /// Bytes of the model that came from the store.
+    pub read: u64,
+    /// Damaged chunks that were replaced.
+    pub repaired: u32,
+    /// SHA-256 of each file.
+    pub sha256: Vec<Digest>,
+}
+
+impl Download {
+    /// How it ended; `None` while it has not. Actions that [`Download::poll`] still gives are to be carried out.
+    pub fn outcome(&self) -> Option<Result<Summary, Error>> {
+        match &self.phase {
+            Phase::Ended(Ok(())) => Some(Ok(self.summary())),
+            Phase::Ended(Err(error)) => Some(Err(error.clone())),
+            _ => None,
+        }
+    }
+
+    fn summary(&self) -> Summary {
+        Summary {
+            size: self.total().unwrap_or(self.arrived),
+            stored: matches!(self.storing, Storing::On) || (self.was_complete && self.recorded),
+            not_stored: match &self.storing {
+                Storing::Off(reason) => reason.clone(),
+                _ => None,
+            },
+            downloaded: self.downloaded,
+            read: self.read,
+            repaired: self.repaired,
+            sha256: self.files.iter().filter_map(|file| file.sha256).collect(),
+        }
+    }
+
+    /// Wrong bytes may be the line's fault: they get a second chance from the beginning.
+    pub(super) fn refuse_content(&mut self, error: Error) {
+        if matches!(error, Error::Integrity { .. }) && self.restarts == 0 {
+            self.restart();
+        } else {
+            self.fail(error);
+        }
+    }
+
+    /// Begins again: the file is not the one that was begun.
+    pub(super) fn restart(&mut self) {
+        self.restarts += 1;
+        if self.restarts > MAX_RESTARTS {
+            let url = self.location_name(0);
+            return self.fail(Error::KeptChanging {
+                url,
+                restarts: MAX_RESTARTS,
+            });
+        }
+        self.queue.clear();
+        self.close_fetch();
+        self.release_unwritten();
+        self.forget();
+        self.parts.iter_mut().for_each(Part::reset);
+        let mut first_part = 0;
+        for (file, spec) in self.files.iter_mut().zip(&self.model.files) {
+            *file = File::new(&spec.name, spec.sha256, first_part);
+            first_part += spec.parts.len();
+        }
+        self.headers.clear();
+        self.ready.clear();
+        self.reads.clear();
+        self.writes.clear();
+        self.waiting = None;
+        self.cursor = None;
+        self.was_complete = false;
+        self.marked_complete = false;
+        self.arrived = 0;
+        self.downloaded = 0;
+        self.read = 0;
+        self.repaired = 0;
+        if !matches!(self.storing, Storing::Off(_)) {
+            self.storing = Storing::Unreserved;
+        }
+        self.phase = Phase::Headers;
+    }
+
+    pub(super) fn fail(&mut self, error: Error) {
+        let abandoned = matches!(self.storing, Storing::Off(Some(_)));
+        if abandoned || !error.keeps_progress() {
+            self.queue.clear();
+            self.forget();
+        }
+        self.close_fetch();
+        self.ready.clear();
+        self.phase = Phase::Ended(Err(error));
+    }
+
+    /// Removes what the store has of the model, if it has anything.
+    pub(super) fn forget(&mut self) {
+        if self.recorded {
+            self.recorded = false;
+            self.queue.push_back(Action::Forget);
+        }
+    }
+}

@@ -1,0 +1,46 @@
+//! How much the browser lets this origin store.
+
+use js_sys::Reflect;
+use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::JsFuture;
+use web_sys::StorageEstimate;
+
+use super::globals;
+
+/// Whether `bytes` more fit into what the browser grants; `Err` says why not.
+pub(super) async fn room_for(bytes: u64) -> Result<(), String> {
+    // Where the browser does not tell, writing shows.
+    let Some((used, quota)) = estimate().await else {
+        return Ok(());
+    };
+    let free = quota.saturating_sub(used);
+    if bytes <= free {
+        return Ok(());
+    }
+    Err(format!(
+        "{bytes} bytes are to be stored, and of the {quota} bytes that the browser grants {free} are free"
+    ))
+}
+
+/// Bytes used and granted.
+pub(super) async fn estimate() -> Option<(u64, u64)> {
+    let promise = globals::storage_manager()?.estimate().ok()?;
+    let estimate: StorageEstimate = JsFuture::from(promise).await.ok()?.unchecked_into();
+    let number = |name: &str| {
+        Reflect::get(&estimate, &JsValue::from_str(name))
+            .ok()?
+            .as_f64()
+    };
+    // Whole numbers far below 2^53.
+    Some((number("usage")? as u64, number("quota")? as u64))
+}
+
+/// Whether the browser has promised not to evict what is stored. Only a page can ask it to.
+pub(super) async fn is_persisted() -> bool {
+    match globals::storage_manager().map(|manager| manager.persisted()) {
+        Some(Ok(promise)) => JsFuture::from(promise)
+            .await
+            .is_ok_and(|value| value.is_truthy()),
+        _ => false,
+    }
+}
