@@ -59,11 +59,24 @@ pub fn exp(x: f32) -> f32 {
 const F32_EXPONENT_BIAS: u32 = 127;
 const F32_MANTISSA_BITS: u32 = 23;
 
+/// Elements compared side by side.
+const LANES: usize = 8;
+
 /// The largest element; `NEG_INFINITY` if there is none.
 #[inline(always)]
 pub(crate) fn max(x: &[f32]) -> f32 {
-    x.iter()
-        .fold(f32::NEG_INFINITY, |max, &x| if x > max { x } else { max })
+    let larger = |a: f32, b: f32| if b > a { b } else { a };
+    let (chunks, rest) = x.as_chunks::<LANES>();
+    let mut lanes = [f32::NEG_INFINITY; LANES];
+    for chunk in chunks {
+        for (lane, &x) in lanes.iter_mut().zip(chunk) {
+            *lane = larger(*lane, x);
+        }
+    }
+    lanes
+        .iter()
+        .chain(rest)
+        .fold(f32::NEG_INFINITY, |max, &x| larger(max, x))
 }
 
 /// Turns `x` into probabilities in proportion to e^x. The largest element is subtracted first, so that nothing

@@ -27,15 +27,10 @@ impl Partial {
 
     /// The sum of all lanes.
     #[inline(always)]
-    pub(crate) fn total(mut self) -> f32 {
-        let mut half = LANES / 2;
-        while half > 0 {
-            let (low, high) = self.lanes.split_at_mut(half);
-            for (low, high) in low.iter_mut().zip(high) {
-                *low += *high;
-            }
-            half /= 2;
-        }
-        self.lanes[0]
+    pub(crate) fn total(self) -> f32 {
+        let eight: [f32; 8] = std::array::from_fn(|i| self.lanes[i] + self.lanes[i + 8]);
+        let four: [f32; 4] = std::array::from_fn(|i| eight[i] + eight[i + 4]);
+        let two = [four[0] + four[2], four[1] + four[3]];
+        two[0] + two[1]
     }
 }

@@ -1,13 +1,9 @@
 //! Attention of the queries that share one key–value head.
 
 use super::Cached;
+use super::rows::{ROWS, Rows};
 use super::tile::{self, PANELS, Sums, TILE};
-use crate::kv::{BLOCK, BlockAt, LANES, MAX_HEAD_LENGTH};
-use crate::softmax;
-use crate::sum::Partial;
-
-/// Rows that go through a block together.
-const ROWS: usize = 32;
+use crate::kv::{BLOCK, BlockAt, LANES, MAX_HEAD_LENGTH, Page};
 
 /// One key–value head of one sequence, and where the rows that attend to it lie.
 ///
@@ -32,18 +28,6 @@ pub(super) struct Head<'a> {
     pub(super) out_start: usize,
 }
 
-/// The state of up to [`ROWS`] rows.
-struct Rows {
-    first: usize,
-    count: usize,
-    /// Scores of one block, then their exponentials.
-    weights: [[f32; BLOCK]; ROWS],
-    /// The largest score so far.
-    max: [f32; ROWS],
-    /// The sum of exponentials so far, relative to `max`.
-    sum: [f32; ROWS],
-}
-
 impl Head<'_> {
     /// Computes all rows of `tokens` tokens; `out` has room for them at the strides given.
     #[inline(always)]
@@ -51,71 +35,69 @@ impl Head<'_> {
         let total = tokens * self.group;
         // Both kinds of panels fit: [key_length][LANES] and [BLOCK][LANES].
         let mut scratch = [0.0; PANELS * MAX_HEAD_LENGTH * LANES];
-        let mut rows = Rows {
-            first: 0,
-            count: 0,
-            weights: [[0.0; BLOCK]; ROWS],
-            max: [f32::NEG_INFINITY; ROWS],
-            sum: [0.0; ROWS],
-        };
+        let mut rows = Rows::new(self.cached.layout.key_length());
         for first in (0..total).step_by(ROWS) {
-            rows.first = first;
-            rows.count = ROWS.min(total - first);
-            rows.max.fill(f32::NEG_INFINITY);
-            rows.sum.fill(0.0);
-            for row in first..first + rows.count {
-                self.out(row, out).fill(0.0);
+            self.take_rows(&mut rows, first..total.min(first + ROWS));
+            for row in 0..rows.count {
+                self.out(&rows, row, out).fill(0.0);
             }
-            let visible = self.visible(first + rows.count - 1);
+            let visible = rows.visible[rows.count - 1];
             for block in 0..visible.div_ceil(BLOCK) {
                 self.score(&mut rows, block, &mut scratch);
-                self.normalize(&mut rows, block, out);
+                for row in 0..rows.count {
+                    let correction = rows.weigh(row, block * BLOCK, self.scale);
+                    if correction != 1.0 {
+                        self.out(&rows, row, out)
+                            .iter_mut()
+                            .for_each(|x| *x *= correction);
+                    }
+                }
                 self.accumulate(&rows, block, visible, &mut scratch, out);
             }
-            for (row, sum) in (first..first + rows.count).zip(rows.sum) {
-                let scale = 1.0 / sum;
-                self.out(row, out).iter_mut().for_each(|x| *x *= scale);
+            for row in 0..rows.count {
+                let scale = 1.0 / rows.sum[row];
+                self.out(&rows, row, out)
+                    .iter_mut()
+                    .for_each(|x| *x *= scale);
             }
         }
     }
 
-    /// Tokens that a row sees: all up to its own.
+    /// Begins with the rows in `range`.
     #[inline(always)]
-    fn visible(&self, row: usize) -> usize {
-        self.position + row / self.group + 1
+    fn take_rows(&self, rows: &mut Rows, range: std::ops::Range<usize>) {
+        let layout = self.cached.layout;
+        rows.clear();
+        for row in range {
+            let (token, head) = (row / self.group, row % self.group);
+            let start = token * self.query_stride + self.query_start + head * layout.key_length();
+            rows.push(
+                &self.queries[start..][..layout.key_length()],
+                self.position + token + 1,
+                token * self.out_stride + self.out_start + head * layout.value_length(),
+            );
+        }
     }
 
     #[inline(always)]
-    fn query(&self, row: usize) -> &[f32] {
-        let length = self.cached.layout.key_length();
-        let start =
-            row / self.group * self.query_stride + self.query_start + row % self.group * length;
-        &self.queries[start..][..length]
-    }
-
-    #[inline(always)]
-    fn out<'o>(&self, row: usize, out: &'o mut [f32]) -> &'o mut [f32] {
-        let length = self.cached.layout.value_length();
-        let start = row / self.group * self.out_stride + self.out_start + row % self.group * length;
-        &mut out[start..][..length]
+    fn out<'o>(&self, rows: &Rows, row: usize, out: &'o mut [f32]) -> &'o mut [f32] {
+        &mut out[rows.out_start[row]..][..self.cached.layout.value_length()]
     }
 
     /// Which page a block is in, and where.
     #[inline(always)]
-    fn page(&self, block: usize) -> (&crate::kv::Page, BlockAt) {
+    fn page(&self, block: usize) -> (&Page, BlockAt) {
         let blocks_per_page = self.cached.layout.page_tokens() / BLOCK;
         let page = &self.cached.pages[self.table[block / blocks_per_page] as usize];
-        (
-            page,
-            BlockAt {
-                layer: self.layer,
-                block: block % blocks_per_page,
-                head: self.kv_head,
-            },
-        )
+        let at = BlockAt {
+            layer: self.layer,
+            block: block % blocks_per_page,
+            head: self.kv_head,
+        };
+        (page, at)
     }
 
-    /// `weights = queries · keysᵀ`
+    /// `scores = queries · keysᵀ`
     #[inline(always)]
     fn score(&self, rows: &mut Rows, block: usize, scratch: &mut [f32]) {
         let layout = self.cached.layout;
@@ -123,43 +105,15 @@ impl Head<'_> {
         for first in (0..BLOCK / LANES).step_by(PANELS) {
             let keys = page.key_panels(layout, at, first, PANELS, scratch);
             let panels = tile::panels(keys, layout.key_length() * LANES, layout.key_length());
-            for tile in (0..rows.count).step_by(TILE) {
-                let count = TILE.min(rows.count - tile);
-                let queries =
-                    std::array::from_fn(|i| self.query(rows.first + tile + i.min(count - 1)));
+            for tile in 0..rows.count.div_ceil(TILE) {
                 let mut sums = Sums::default();
-                tile::multiply_add(count, queries, &panels, &mut sums);
+                tile::multiply_add(rows.in_tile(tile), rows.queries(tile), &panels, &mut sums);
                 for (panel, sums) in (first..).zip(&sums) {
-                    for (row, sums) in rows.weights[tile..tile + count].iter_mut().zip(sums) {
-                        row[panel * LANES..][..LANES].copy_from_slice(sums);
+                    for (row, sums) in sums[..rows.in_tile(tile)].iter().enumerate() {
+                        rows.scores[tile * TILE + row][panel * LANES..][..LANES]
+                            .copy_from_slice(sums);
                     }
                 }
-            }
-        }
-    }
-
-    /// Turns scores into exponentials relative to the running maximum, and corrects what was summed before.
-    #[inline(always)]
-    fn normalize(&self, rows: &mut Rows, block: usize, out: &mut [f32]) {
-        for i in 0..rows.count {
-            let row = rows.first + i;
-            let weights = &mut rows.weights[i];
-            let seen = self.visible(row).saturating_sub(block * BLOCK).min(BLOCK);
-            for weight in weights.iter_mut() {
-                *weight *= self.scale;
-            }
-            weights[seen..].fill(f32::NEG_INFINITY);
-            let max = softmax::max(weights).max(rows.max[i]);
-            let correction = softmax::exp(rows.max[i] - max);
-            for weight in weights.iter_mut() {
-                *weight = softmax::exp(*weight - max);
-            }
-            let mut sum = Partial::default();
-            sum.add(weights, |weight| weight);
-            rows.sum[i] = rows.sum[i] * correction + sum.total();
-            rows.max[i] = max;
-            if correction != 1.0 {
-                self.out(row, out).iter_mut().for_each(|x| *x *= correction);
             }
         }
     }
@@ -182,23 +136,23 @@ impl Head<'_> {
             let count = PANELS.min(panel_count - first);
             let values = page.value_panels(layout, at, first, count, scratch);
             let panels = tile::panels(values, BLOCK * LANES, tokens);
-            let channels = first * LANES..(first + count) * LANES;
-            for tile in (0..rows.count).step_by(TILE) {
-                let row_count = TILE.min(rows.count - tile);
-                let weights =
-                    std::array::from_fn(|i| &rows.weights[tile + i.min(row_count - 1)][..tokens]);
+            for tile in 0..rows.count.div_ceil(TILE) {
+                let starts = &rows.out_start[tile * TILE..][..rows.in_tile(tile)];
                 let mut sums = Sums::default();
-                for i in 0..row_count {
-                    let out = &self.out(rows.first + tile + i, out)[channels.clone()];
-                    for (sums, out) in sums.iter_mut().zip(out.chunks_exact(LANES)) {
-                        sums[i].copy_from_slice(out);
+                for (panel, sums) in (first..first + count).zip(&mut sums) {
+                    for (&start, sums) in starts.iter().zip(sums) {
+                        sums.copy_from_slice(&out[start + panel * LANES..][..LANES]);
                     }
                 }
-                tile::multiply_add(row_count, weights, &panels[..count], &mut sums);
-                for i in 0..row_count {
-                    let out = &mut self.out(rows.first + tile + i, out)[channels.clone()];
-                    for (sums, out) in sums.iter().zip(out.chunks_exact_mut(LANES)) {
-                        out.copy_from_slice(&sums[i]);
+                tile::multiply_add(
+                    starts.len(),
+                    rows.weights(tile),
+                    &panels[..count],
+                    &mut sums,
+                );
+                for (panel, sums) in (first..first + count).zip(&sums) {
+                    for (&start, sums) in starts.iter().zip(sums) {
+                        out[start + panel * LANES..][..LANES].copy_from_slice(sums);
                     }
                 }
             }

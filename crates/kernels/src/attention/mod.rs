@@ -16,6 +16,7 @@
 //! order (products: ascending, one after the other; the sum of weights: that of [`crate::norm`]).
 
 mod head;
+mod rows;
 mod tile;
 
 use crate::isa::{Isa, Simd, Task};

@@ -23,46 +23,64 @@ pub(super) fn panels(data: &[f32], stride: usize, steps: usize) -> [&[f32]; PANE
     ]
 }
 
-/// `sums[p][r][j] += Σₖ rows[r][k] · panels[p][k][j]` for the first `count` rows, one k after the other.
+/// `sums[p][r][j] += Σₖ factors[k][r] · panels[p][k][j]` for the first `rows` rows, one k after the other.
 ///
-/// Panels are `[k][LANES]`, one or two of them; rows are as long as they have k.
+/// Panels are `[k][LANES]`, one or two of them. Factors beyond their columns are left out.
 #[inline(always)]
-pub(super) fn multiply_add(count: usize, rows: [&[f32]; TILE], panels: &[&[f32]], sums: &mut Sums) {
-    match (count, panels) {
-        (1, &[a, b]) => multiply_add_rows::<1, 2>(rows, [a, b], sums),
-        (2, &[a, b]) => multiply_add_rows::<2, 2>(rows, [a, b], sums),
-        (3, &[a, b]) => multiply_add_rows::<3, 2>(rows, [a, b], sums),
+pub(super) fn multiply_add(
+    rows: usize,
+    factors: &[[f32; TILE]],
+    panels: &[&[f32]],
+    sums: &mut Sums,
+) {
+    match (rows, panels) {
+        (1, &[a, b]) => multiply_add_two::<1>(factors, a, b, sums),
+        (2, &[a, b]) => multiply_add_two::<2>(factors, a, b, sums),
+        (3, &[a, b]) => multiply_add_two::<3>(factors, a, b, sums),
         (_, panels) => {
-            for (&panel, sums) in panels.iter().zip(sums.as_chunks_mut::<1>().0) {
-                multiply_add_rows::<TILE, 1>(rows, [panel], sums);
+            for (panel, sums) in panels.iter().zip(sums) {
+                let mut local = *sums;
+                for (factors, column) in factors.iter().zip(panel.as_chunks::<LANES>().0) {
+                    multiply_add_column(factors, column, &mut local);
+                }
+                *sums = local;
             }
         }
     }
 }
 
 #[inline(always)]
-fn multiply_add_rows<const R: usize, const P: usize>(
-    rows: [&[f32]; TILE],
-    panels: [&[f32]; P],
-    sums: &mut [[[f32; LANES]; TILE]],
+fn multiply_add_two<const R: usize>(
+    factors: &[[f32; TILE]],
+    a: &[f32],
+    b: &[f32],
+    sums: &mut Sums,
 ) {
-    let panels = panels.map(|panel| panel.as_chunks::<LANES>().0);
-    let steps = panels[0].len();
-    let panels = panels.map(|panel| &panel[..steps]);
-    let rows: [&[f32]; R] = std::array::from_fn(|r| &rows[r][..steps]);
-    let mut local: [[[f32; LANES]; R]; P] =
+    let mut local: [[[f32; LANES]; R]; PANELS] =
         std::array::from_fn(|p| std::array::from_fn(|r| sums[p][r]));
-    for k in 0..steps {
-        for (r, row) in rows.iter().enumerate() {
-            let factor = row[k];
-            for (panel, sums) in panels.iter().zip(&mut local) {
-                for (sum, value) in sums[r].iter_mut().zip(&panel[k]) {
-                    *sum += factor * value;
-                }
-            }
-        }
+    let columns = a
+        .as_chunks::<LANES>()
+        .0
+        .iter()
+        .zip(b.as_chunks::<LANES>().0);
+    for (factors, (a, b)) in factors.iter().zip(columns) {
+        multiply_add_column(factors, a, &mut local[0]);
+        multiply_add_column(factors, b, &mut local[1]);
     }
     for (sums, local) in sums.iter_mut().zip(&local) {
         sums[..R].copy_from_slice(local);
+    }
+}
+
+#[inline(always)]
+fn multiply_add_column<const R: usize>(
+    factors: &[f32; TILE],
+    column: &[f32; LANES],
+    sums: &mut [[f32; LANES]; R],
+) {
+    for (sums, factor) in sums.iter_mut().zip(factors) {
+        for (sum, value) in sums.iter_mut().zip(column) {
+            *sum += factor * value;
+        }
     }
 }
