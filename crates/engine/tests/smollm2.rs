@@ -19,7 +19,8 @@ const CLEAR_LEAD: f64 = 1.0;
 const GENERATED: u32 = 48;
 /// Part of all steps that must have been compared before near ties ended comparisons.
 const COMPARED: f64 = 0.4;
-/// Largest root-mean-square difference of logits, as part of the range from the smallest to the largest.
+/// Largest root-mean-square difference of logits, their common shift aside, as part of the range from the smallest
+/// to the largest.
 const LOGIT_TOLERANCE: f64 = 1e-2;
 /// How much further than llama.cpp from exact arithmetic the logits may be.
 const OWN_ERROR_FACTOR: f64 = 2.0;
@@ -276,31 +277,36 @@ fn check_choices(steps: &[Vec<f32>], prompt: &Value) -> Result<(), String> {
 
 /// The first generated position's logits, on the ids in the fixture.
 fn check_logits(logits: &[f32], golden: &Value, sampled: &[u32]) -> Result<(), String> {
-    let differences = |ids: &[u32], expected: &[f64]| -> Vec<f64> {
-        let pairs = ids.iter().zip(expected);
-        pairs
-            .map(|(&id, x)| f64::from(logits[id as usize]) - x)
-            .collect()
+    let largest = ids(&golden["largest"]["ids"]);
+    let distances = |reference: &str| {
+        let differences = |ids: &[u32], expected: &Value| -> Vec<f64> {
+            let pairs = ids.iter().zip(floats(&expected[reference]));
+            pairs
+                .map(|(&id, x)| f64::from(logits[id as usize]) - x)
+                .collect()
+        };
+        let sample = differences(sampled, &golden["sampled"]);
+        // Softmax does not see what all logits have in common.
+        let common = sample.iter().sum::<f64>() / sample.len() as f64;
+        [differences(&largest, &golden["largest"]), sample].map(|mut differences| {
+            differences.iter_mut().for_each(|x| *x -= common);
+            rms(&differences)
+        })
     };
-    let (largest, sample) = (&golden["largest"], &golden["sampled"]);
-    let smallest = golden["smallest"].as_f64().expect("a number");
-    let spread = floats(&largest["llama_cpp"])[0] - smallest;
-    for (ids, expected) in [(ids(&largest["ids"]), largest), (sampled.to_vec(), sample)] {
-        let difference = rms(&differences(&ids, &floats(&expected["llama_cpp"]))) / spread;
-        if difference > LOGIT_TOLERANCE {
+    let number = |key: &str| golden[key].as_f64().expect("a number");
+    let spread = floats(&golden["largest"]["llama_cpp"])[0] - number("smallest");
+    for distance in distances("llama_cpp") {
+        if distance > LOGIT_TOLERANCE * spread {
             return Err(format!(
-                "{difference:.1e} of the spread away from llama.cpp's logits"
+                "{distance:.2} away from llama.cpp's logits, whose range is {spread:.1}"
             ));
         }
     }
-    let mut from_exact = differences(sampled, &floats(&sample["exact"]));
-    // Softmax does not see what all logits have in common.
-    let common = from_exact.iter().sum::<f64>() / from_exact.len() as f64;
-    from_exact
-        .iter_mut()
-        .for_each(|difference| *difference -= common);
-    let error = rms(&from_exact) / golden["standard_deviation"].as_f64().expect("a number");
-    let own = golden["llama_cpp_error"].as_f64().expect("a number");
+    let [_, distance] = distances("exact");
+    let (error, own) = (
+        distance / number("standard_deviation"),
+        number("llama_cpp_error"),
+    );
     if error > OWN_ERROR_FACTOR * own {
         return Err(format!(
             "error {error:.1e} against exact arithmetic, llama.cpp's is {own:.1e}"
