@@ -11,6 +11,8 @@ mod project;
 mod test;
 mod tools;
 
+use std::process::ExitCode;
+
 use clap::{Parser, Subcommand};
 
 use crate::project::Project;
@@ -39,9 +41,19 @@ enum Task {
     Ci,
 }
 
-fn main() -> anyhow::Result<()> {
+fn main() -> ExitCode {
+    match run(Cli::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(task: Task) -> anyhow::Result<()> {
     let project = Project::locate()?;
-    match Cli::parse().command {
+    match task {
         Task::Setup => setup(&project),
         Task::Pkg(options) => pkg::run(&project, &options),
         Task::Demo(options) => demo::run_demo(&project, &options),
