@@ -96,7 +96,7 @@ pub enum Error {
     },
     /// Every attempt failed.
     #[error(
-        "{url} failed {attempts} times in a row, the last time because {reason}; what has arrived is kept, and loading again goes on from there"
+        "{url} failed {attempts} times in a row, the last time because {reason}; what is stored of it stays, and loading again goes on from there"
     )]
     GaveUp {
         /// The address asked.

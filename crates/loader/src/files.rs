@@ -9,6 +9,10 @@ use crate::{Digest, Error, LocalFile, Source, Url};
 /// weight, and the count comes from a name that anybody may write.
 pub const MAX_PARTS: usize = 256;
 
+/// Largest part in bytes, as large as [`gguf::Limits`] lets a file be: sizes beyond it are mistakes or mischief, and up to
+/// it no sum of a model's sizes overflows.
+pub const MAX_PART_BYTES: u64 = 1 << 44;
+
 /// Where a part's bytes are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Location {

@@ -8,7 +8,7 @@
 
 use serde::Deserialize;
 
-use crate::files::{FileSpec, Location, ModelSpec, PartSpec, arrange};
+use crate::files::{FileSpec, Location, MAX_PART_BYTES, ModelSpec, PartSpec, arrange};
 use crate::{Digest, Error, HubFile, HubReference, Url};
 
 /// The hub that `hf:` means unless another is configured.
@@ -95,7 +95,7 @@ impl Listing {
         }
         let file = |sibling: Sibling| ListedFile {
             path: sibling.rfilename,
-            size: sibling.size,
+            size: sibling.size.filter(|size| *size <= MAX_PART_BYTES),
             sha256: sibling
                 .lfs
                 .and_then(|lfs| lfs.sha256)

@@ -15,7 +15,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::files::{FileSpec, Location, ModelSpec, PartSpec};
+use crate::files::{FileSpec, Location, MAX_PART_BYTES, ModelSpec, PartSpec};
 use crate::{Digest, Url};
 
 /// Version of this layout. A store with another version is emptied.
@@ -24,6 +24,9 @@ pub const LAYOUT: u32 = 1;
 /// Bytes of a chunk: small enough that losing the one in flight costs little, large enough that a store's cost
 /// per entry does not show.
 pub const CHUNK_SIZE: u32 = 2 << 20;
+
+/// Largest chunk that a record may speak of: what is read back is held in memory.
+const MAX_CHUNK_SIZE: u32 = 64 << 20;
 
 /// A stored model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -176,8 +179,14 @@ impl Record {
                     _ => stored.parts.iter().zip(&file.parts).all(same_part),
                 }
         };
+        let sane_part = |part: &PartRecord| part.size.is_none_or(|size| size <= MAX_PART_BYTES);
         self.layout == LAYOUT
-            && self.chunk_size > 0
+            && (1..=MAX_CHUNK_SIZE).contains(&self.chunk_size)
+            && self
+                .files
+                .iter()
+                .flat_map(|file| &file.parts)
+                .all(sane_part)
             && self.id == model.id
             && self.files.len() == model.files.len()
             && self.files.iter().zip(&model.files).all(same_file)

@@ -1,5 +1,6 @@
 //! Is this answer the bytes that were asked for?
 
+use crate::files::MAX_PART_BYTES;
 use crate::record::Validator;
 use crate::{Error, Url};
 
@@ -67,7 +68,7 @@ const NOT_NOW: [u16; 7] = [408, 425, 429, 500, 502, 503, 504];
 
 impl Response {
     pub(crate) fn judge(&self, asked: Asked<'_>) -> Judgement {
-        match self.status {
+        let judgement = match self.status {
             206 => self.judge_range(asked),
             200 => self.judge_whole(asked),
             416 if asked.resuming || asked.size.is_some() => Judgement::Changed,
@@ -79,6 +80,20 @@ impl Response {
                 status,
                 hint: hint(status),
             }),
+        };
+        match judgement {
+            Judgement::Take {
+                size: Some(size), ..
+            } if size > MAX_PART_BYTES => {
+                let reason = format!(
+                    "it claims {size} bytes, more than the {MAX_PART_BYTES} that a file may have"
+                );
+                Judgement::Fail(Error::BadResponse {
+                    url: asked.name.to_owned(),
+                    reason,
+                })
+            }
+            judgement => judgement,
         }
     }
 
@@ -98,7 +113,7 @@ impl Response {
             None => match self.content_length {
                 // The header is hidden from us: the length has to tell.
                 Some(length) => {
-                    let end = asked.from + length;
+                    let end = asked.from.saturating_add(length);
                     let is_last = asked.to.is_none_or(|to| end < to);
                     (asked.from, end, is_last.then_some(end))
                 }

@@ -4,7 +4,7 @@ mod sim;
 
 use std::collections::BTreeMap;
 
-use loader::record::ChunkId;
+use loader::record::{ChunkId, JournalEntry};
 use loader::{Digest, Error, ErrorKind, ModelSpec, Source};
 use proptest::prelude::*;
 use sim::{CHUNK, Dice, End, Faults, Tensors, World, file, tensors_of, wrong_chunks};
@@ -280,6 +280,47 @@ fn without_room_the_model_loads_all_the_same() {
     let summary = case.expect(&expected);
     assert!(!summary.stored && case.is_clean());
     assert_eq!(summary.not_stored.as_deref(), Some("full"));
+}
+
+#[test]
+fn a_record_that_makes_no_sense_is_not_believed() {
+    let absurd: [fn(&mut World); 5] = [
+        |world| world.record.as_mut().unwrap().chunk_size = 0,
+        |world| world.record.as_mut().unwrap().chunk_size = u32::MAX,
+        |world| world.record.as_mut().unwrap().layout += 1,
+        |world| world.record.as_mut().unwrap().files[0].parts[0].size = Some(u64::MAX),
+        |world| world.record.as_mut().unwrap().files.clear(),
+    ];
+    for change in absurd {
+        let (mut case, expected) = Case::single(15);
+        case.expect(&expected);
+        change(&mut case.world);
+        let summary = case.expect(&expected);
+        assert_eq!((summary.read, summary.downloaded), (0, case.size()));
+    }
+    for chunk in [
+        ChunkId {
+            part: 0,
+            index: u32::MAX,
+        },
+        ChunkId { part: 9, index: 0 },
+    ] {
+        for size_known in [true, false] {
+            let (mut case, expected) = Case::single(15);
+            case.expect(&expected);
+            let first = case.world.journal[&ChunkId { part: 0, index: 0 }];
+            case.world
+                .journal
+                .insert(chunk, JournalEntry { chunk, ..first });
+            if !size_known {
+                case.world.record.as_mut().unwrap().files[0].parts[0].size = None;
+                // The last chunk, being short, cannot have been stored before the size was known.
+                let last = *case.world.chunks.keys().next_back().unwrap();
+                case.world.chunks.remove(&last);
+            }
+            case.expect(&expected);
+        }
+    }
 }
 
 #[test]

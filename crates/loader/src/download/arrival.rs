@@ -87,7 +87,7 @@ impl Download {
         if matches!(self.phase, Phase::Headers)
             && let Err(error) = self.read_header(chunk, &bytes)
         {
-            return self.fail(error);
+            return self.refuse_content(error);
         }
         self.ready.insert(chunk, bytes);
     }
@@ -137,7 +137,7 @@ impl Download {
                     ..chunk
                 };
                 if let Err(error) = self.expect_more_header(before) {
-                    self.fail(error);
+                    self.refuse_content(error);
                 }
             }
             Phase::Tensors => {
@@ -161,7 +161,7 @@ impl Download {
                 self.phase = Phase::Judging;
                 self.queue.push_back(Action::Judge);
             }
-            Err(error) => self.fail(error),
+            Err(error) => self.refuse_content(error),
         }
     }
 

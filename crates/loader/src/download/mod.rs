@@ -123,6 +123,8 @@ pub struct Download {
     recorded: bool,
     /// Whether a part's size or validator has become known that the record in the store lacks.
     unsaved: bool,
+    /// Whether the store had some of it at the beginning.
+    resumed: bool,
     /// Whether the store had all of it at the beginning.
     was_complete: bool,
     /// Whether a record that says so has been sent to the store.
@@ -190,6 +192,7 @@ impl Download {
             storing,
             recorded: usable.is_some(),
             unsaved: false,
+            resumed: usable.is_some_and(|stored| !stored.journal.is_empty()),
             was_complete: usable.is_some_and(|stored| stored.record.complete),
             marked_complete: false,
             arrived: 0,
@@ -213,7 +216,7 @@ impl Download {
         }
         for entry in &stored.journal {
             if let Some(part) = self.parts.get_mut(entry.chunk.part as usize) {
-                part.adopt_entry(entry);
+                part.adopt_entry(entry, stored.journal.len());
             }
         }
         if self.was_complete {

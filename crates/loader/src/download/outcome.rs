@@ -53,9 +53,11 @@ impl Download {
         }
     }
 
-    /// Wrong bytes may be the line's fault: they get a second chance from the beginning.
+    /// The bytes are wrong. That may be the fault of the line, or of an earlier download's: where a hash says so, or where
+    /// some of them came from the store, they get a second chance from the beginning.
     pub(super) fn refuse_content(&mut self, error: Error) {
-        if matches!(error, Error::Integrity { .. }) && self.restarts == 0 {
+        let may_improve = self.resumed || matches!(error, Error::Integrity { .. });
+        if may_improve && self.restarts == 0 {
             self.restart();
         } else {
             self.fail(error);

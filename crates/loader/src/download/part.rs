@@ -54,11 +54,14 @@ impl Part {
         self.validator = record.validator.clone();
     }
 
-    /// Takes over a journal entry, if it fits the part.
-    pub(super) fn adopt_entry(&mut self, entry: &JournalEntry) {
-        let fits = self
-            .size
-            .is_none_or(|size| self.start(entry.chunk.index) < size);
+    /// Takes over a journal entry, one of `entries`, if it fits the part.
+    pub(super) fn adopt_entry(&mut self, entry: &JournalEntry, entries: usize) {
+        let index = entry.chunk.index;
+        let fits = match self.size {
+            Some(size) => self.start(index) < size,
+            // Until its size is known, a part's chunks are stored one after the other.
+            None => (index as usize) < entries,
+        };
         if fits && self.length(entry.chunk.index) == entry.length {
             self.set_slot(entry.chunk.index, Slot::Held(entry.digest));
         }

@@ -173,6 +173,36 @@ fn another_version_is_noticed() {
 }
 
 #[test]
+fn absurd_sizes_are_refused() {
+    let validator = Validator::default();
+    let first = Asked {
+        size: None,
+        ..asked(&validator, 0)
+    };
+    let whole = |length| Response {
+        status: 200,
+        content_length: Some(length),
+        ..Response::default()
+    };
+    assert!(matches!(
+        whole(MAX_PART_BYTES).judge(first),
+        Judgement::Take { .. }
+    ));
+    for length in [MAX_PART_BYTES + 1, u64::MAX] {
+        let part = Response {
+            status: 206,
+            ..whole(length)
+        };
+        for response in [whole(length), part] {
+            assert!(matches!(
+                response.judge(first),
+                Judgement::Fail(Error::BadResponse { .. })
+            ));
+        }
+    }
+}
+
+#[test]
 fn statuses() {
     let validator = Validator::default();
     let first = Asked {

@@ -47,7 +47,11 @@ pub(super) fn store_failed(reason: String) -> Error {
 }
 
 /// An open connection; dropping it closes it.
-pub(super) struct Database(IdbDatabase);
+pub(super) struct Database {
+    connection: IdbDatabase,
+    /// Closes the connection when another tab has a newer layout and waits for this one.
+    _close: Closure<dyn FnMut(JsValue)>,
+}
 
 impl Database {
     /// Opens the store, making it first if need be.
@@ -70,11 +74,13 @@ impl Database {
         });
         request.set_onupgradeneeded(Some(make_tables.as_ref().unchecked_ref()));
         let database: IdbDatabase = done(&request).await?.unchecked_into();
-        // Another tab with a newer layout must not have to wait for this one.
         let connection = database.clone();
-        let close = Closure::once_into_js(move |_event: JsValue| connection.close());
-        database.set_onversionchange(Some(close.unchecked_ref()));
-        Ok(Self(database))
+        let close = Closure::new(move |_event: JsValue| connection.close());
+        database.set_onversionchange(Some(close.as_ref().unchecked_ref()));
+        Ok(Self {
+            connection: database,
+            _close: close,
+        })
     }
 
     /// Every model's record.
@@ -181,7 +187,11 @@ impl Database {
     }
 
     fn table(&self, name: &str) -> Result<IdbObjectStore, Failure> {
-        let table = || self.0.transaction_with_str(name)?.object_store(name);
+        let table = || {
+            self.connection
+                .transaction_with_str(name)?
+                .object_store(name)
+        };
         table().map_err(|error| describe(&error))
     }
 
@@ -194,7 +204,9 @@ impl Database {
         let begin = || {
             let list: Array = names.iter().map(|name| JsValue::from_str(name)).collect();
             let mode = IdbTransactionMode::Readwrite;
-            let transaction = self.0.transaction_with_str_sequence_and_mode(&list, mode)?;
+            let transaction = self
+                .connection
+                .transaction_with_str_sequence_and_mode(&list, mode)?;
             let tables: Result<Vec<_>, _> = names
                 .iter()
                 .map(|name| transaction.object_store(name))
@@ -222,7 +234,8 @@ impl Database {
 
 impl Drop for Database {
     fn drop(&mut self) {
-        self.0.close();
+        self.connection.set_onversionchange(None);
+        self.connection.close();
     }
 }
 

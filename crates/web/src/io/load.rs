@@ -40,8 +40,9 @@ pub async fn load(
     let fetcher = Fetcher::new(options, &endpoint(options)?);
     let local = matches!(source, Source::Local(_));
     let (database, known, why_none) = match open_store(source).await {
-        Ok((database, known)) if !local => (Some(database), known, None),
-        Ok(_) => (None, None, None),
+        // Files at hand need not be stored: they are there already.
+        _ if local => (None, None, None),
+        Ok((database, known)) => (Some(database), known, None),
         Err(reason) => (None, None, Some(reason)),
     };
     let model = match known.and_then(|record| record.spec()) {

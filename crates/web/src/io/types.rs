@@ -26,7 +26,7 @@ pub trait TensorSink {
 /// How a model is fetched and kept.
 #[derive(Debug, Clone, Default)]
 pub struct LoadOptions {
-    /// Headers for every request for the model's own files.
+    /// Headers for every request of the load, to the hub and to wherever the model's files are.
     pub headers: Vec<(String, String)>,
     /// Sent to the hub's origin and to nobody else.
     pub hub_token: Option<String>,
