@@ -253,6 +253,16 @@ describe("the store", TIMEOUT, () => {
     assert.deepEqual(await models(), []);
   });
 
+  test("a model can be inspected while it is downloaded", async () => {
+    server.fault(BIG, { stallAfter: 20 << 20, times: 1 });
+    const other = await openPage();
+    load(BIG, {}, other).catch(() => {});
+    await stored(10 << 20);
+    const info = await page.evaluate(async (source) => (await import("/pkg/index.js")).Minnow.models.inspect(source), BIG);
+    assert.equal(info.architecture, "llama");
+    await other.close();
+  });
+
   test("nothing is kept where the application does not want it", async () => {
     const { loaded } = await mustLoad("/tiny.gguf", { store: false });
     assert.equal(loaded.stored, false);
@@ -378,6 +388,7 @@ describe("what is no model", TIMEOUT, () => {
 
 describe("a server that misbehaves", TIMEOUT, () => {
   const harmless = {
+    "goes silent": { stallAfter: 50 << 20, times: 1 },
     "breaks the connection": { cutAtByte: 30 << 20, times: 1 },
     "is busy for a while": { status: 503, retryAfter: 1, times: 2 },
     "sends another range": { wrongRange: 1000, times: 1 },

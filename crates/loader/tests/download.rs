@@ -324,6 +324,31 @@ fn a_record_that_makes_no_sense_is_not_believed() {
 }
 
 #[test]
+fn a_load_that_may_not_store_reads_the_store_and_leaves_it_alone() {
+    let (mut case, expected) = Case::single(16);
+    assert!(matches!(
+        case.world.load(&case.model, Some(24)),
+        End::Killed
+    ));
+    let (record, journal) = (case.world.record.clone(), case.world.journal.clone());
+    case.world.store = false;
+    let held: u64 = journal.values().map(|entry| u64::from(entry.length)).sum();
+    let summary = case.expect(&expected);
+    assert_eq!((summary.stored, summary.read), (false, held));
+    // Not even a change of the file is its business.
+    let newer = file(&NAMES, None, 97);
+    case.world
+        .server
+        .insert(case.addresses[0].clone(), newer.clone());
+    case.world.version += 1;
+    case.expect(&tensors_of([&newer]));
+    assert_eq!(
+        (case.world.record.clone(), case.world.journal.clone()),
+        (record, journal)
+    );
+}
+
+#[test]
 fn a_server_that_is_down_ends_in_an_error_that_keeps_what_came() {
     let (mut case, expected) = Case::single(13);
     assert!(matches!(

@@ -45,7 +45,7 @@ const READ_AHEAD: usize = 2;
 /// How to run a download.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Whether to store what arrives.
+    /// Whether to store what arrives. If not, the store is only read, never changed.
     pub store: bool,
     /// For the jitter of waits.
     pub seed: u64,
@@ -203,8 +203,10 @@ impl Download {
         };
         match usable {
             Some(stored) => download.adopt(stored),
-            None if stored.is_some() => download.queue.push_back(Action::Forget),
-            None => {}
+            None => {
+                download.recorded = stored.is_some();
+                download.forget();
+            }
         }
         download
     }

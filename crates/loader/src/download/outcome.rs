@@ -115,8 +115,7 @@ impl Download {
 
     /// Removes what the store has of the model, if it has anything.
     pub(super) fn forget(&mut self) {
-        if self.recorded {
-            self.recorded = false;
+        if std::mem::take(&mut self.recorded) && self.options.store {
             self.queue.push_back(Action::Forget);
         }
     }

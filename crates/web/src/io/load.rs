@@ -57,7 +57,7 @@ pub async fn load(
     let (_lock, stored) = match &database {
         Some(database) => {
             let (lock, stored) = claim(database, &id, store, signal).await?;
-            (Some(lock), stored)
+            (lock, stored)
         }
         None => (None, None),
     };
@@ -106,23 +106,26 @@ async fn open_store(source: &Source) -> Result<(Database, Option<Record>), Strin
     Ok((database, known))
 }
 
-/// Waits for the model's turn: shared where it can only be read, alone where it may have to be downloaded.
+/// Waits for the model's turn: shared where it can only be read, alone where it has to be downloaded into the store. A load
+/// that stores nothing waits for nobody; chunks that go missing under it are fetched.
 async fn claim(
     database: &Database,
     id: &str,
     store: bool,
     signal: Option<&AbortSignal>,
-) -> Result<(Lock, Option<Stored>), Error> {
+) -> Result<(Option<Lock>, Option<Stored>), Error> {
+    let stored = async || database.stored(id).await.map_err(store_failed);
+    if !store {
+        return Ok((None, stored().await?));
+    }
     let shared = Lock::acquire(id, Mode::Shared, signal).await?;
-    let stored = database.stored(id).await.map_err(store_failed)?;
-    let complete = stored.as_ref().is_some_and(|stored| stored.record.complete);
-    if complete || !store {
-        return Ok((shared, stored));
+    let found = stored().await?;
+    if found.as_ref().is_some_and(|stored| stored.record.complete) {
+        return Ok((Some(shared), found));
     }
     drop(shared);
     let alone = Lock::acquire(id, Mode::Exclusive, signal).await?;
-    let stored = database.stored(id).await.map_err(store_failed)?;
-    Ok((alone, stored))
+    Ok((Some(alone), stored().await?))
 }
 
 async fn with_abort<T>(
