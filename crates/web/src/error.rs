@@ -1,5 +1,7 @@
 //! The one place where a Rust error becomes a JavaScript one.
 
+use std::error::Error as _;
+
 use serde::{Deserialize, Serialize};
 use tsify::Tsify;
 use wasm_bindgen::JsValue;
@@ -184,7 +186,14 @@ impl From<Error> for JsValue {
 /// A value from the page that is not what its type promises.
 impl From<tsify::Error> for Error {
     fn from(error: tsify::Error) -> Self {
-        Self::invalid(error.to_string())
+        // Its own message names Rust types, which tell the page nothing.
+        let cause = error
+            .source()
+            .map_or_else(|| error.to_string(), ToString::to_string);
+        Self::invalid(format!(
+            "an argument cannot be read: {}",
+            cause.trim_start_matches("Error: ")
+        ))
     }
 }
 

@@ -19,9 +19,12 @@ pub struct TokenProbability {
 /// A generated token, its probability, and the most likely alternatives.
 #[derive(Serialize, Tsify)]
 pub struct TokenLogprobs {
-    /// The generated token.
-    #[serde(flatten)]
-    pub chosen: TokenProbability,
+    /// The token's text; a part of a character shows as U+FFFD.
+    pub token: String,
+    /// Natural logarithm of its probability, before any sampling option.
+    pub logprob: f32,
+    /// The token's bytes.
+    pub bytes: Vec<u8>,
     /// The most likely tokens, most likely first.
     pub top_logprobs: Vec<TokenProbability>,
 }

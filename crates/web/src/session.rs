@@ -246,8 +246,15 @@ impl Session {
                 bytes,
             }
         };
+        let TokenProbability {
+            token,
+            logprob,
+            bytes,
+        } = one(&found.chosen);
         TokenLogprobs {
-            chosen: one(&found.chosen),
+            token,
+            logprob,
+            bytes,
             top_logprobs: found.top.iter().map(one).collect(),
         }
     }
