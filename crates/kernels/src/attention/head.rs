@@ -3,6 +3,7 @@
 use super::Cached;
 use super::rows::{ROWS, Rows};
 use super::tile::{self, PANELS, Sums, TILE};
+use crate::isa::Simd;
 use crate::kv::{BLOCK, BlockAt, LANES, MAX_HEAD_LENGTH, Page};
 
 /// One key–value head of one sequence, and where the rows that attend to it lie.
@@ -31,7 +32,7 @@ pub(super) struct Head<'a> {
 impl Head<'_> {
     /// Computes all rows of `tokens` tokens; `out` has room for them at the strides given.
     #[inline(always)]
-    pub(super) fn run(&self, tokens: usize, out: &mut [f32]) {
+    pub(super) fn run<S: Simd>(&self, s: S, tokens: usize, out: &mut [f32]) {
         let total = tokens * self.group;
         // Both kinds of panels fit: [key_length][LANES] and [BLOCK][LANES].
         let mut scratch = [0.0; PANELS * MAX_HEAD_LENGTH * LANES];
@@ -43,7 +44,7 @@ impl Head<'_> {
             }
             let visible = rows.visible[rows.count - 1];
             for block in 0..visible.div_ceil(BLOCK) {
-                self.score(&mut rows, block, &mut scratch);
+                self.score(s, &mut rows, block, &mut scratch);
                 for row in 0..rows.count {
                     let correction = rows.weigh(row, block * BLOCK, self.scale);
                     if correction != 1.0 {
@@ -52,7 +53,7 @@ impl Head<'_> {
                             .for_each(|x| *x *= correction);
                     }
                 }
-                self.accumulate(&rows, block, visible, &mut scratch, out);
+                self.accumulate(s, &rows, block, visible, &mut scratch, out);
             }
             for row in 0..rows.count {
                 let scale = 1.0 / rows.sum[row];
@@ -99,11 +100,11 @@ impl Head<'_> {
 
     /// `scores = queries · keysᵀ`
     #[inline(always)]
-    fn score(&self, rows: &mut Rows, block: usize, scratch: &mut [f32]) {
+    fn score<S: Simd>(&self, s: S, rows: &mut Rows, block: usize, scratch: &mut [f32]) {
         let layout = self.cached.layout;
         let (page, at) = self.page(block);
         for first in (0..BLOCK / LANES).step_by(PANELS) {
-            let keys = page.key_panels(layout, at, first, PANELS, scratch);
+            let keys = page.key_panels(s, layout, at, first, PANELS, scratch);
             let panels = tile::panels(keys, layout.key_length() * LANES, layout.key_length());
             for tile in 0..rows.count.div_ceil(TILE) {
                 let mut sums = Sums::default();
@@ -120,8 +121,9 @@ impl Head<'_> {
 
     /// `out += weights · values`
     #[inline(always)]
-    fn accumulate(
+    fn accumulate<S: Simd>(
         &self,
+        s: S,
         rows: &Rows,
         block: usize,
         visible: usize,
@@ -134,7 +136,7 @@ impl Head<'_> {
         let panel_count = layout.value_length() / LANES;
         for first in (0..panel_count).step_by(PANELS) {
             let count = PANELS.min(panel_count - first);
-            let values = page.value_panels(layout, at, first, count, scratch);
+            let values = page.value_panels(s, layout, at, first, count, scratch);
             let panels = tile::panels(values, BLOCK * LANES, tokens);
             for tile in 0..rows.count.div_ceil(TILE) {
                 let starts = &rows.out_start[tile * TILE..][..rows.in_tile(tile)];

@@ -197,7 +197,7 @@ impl Task for Attend<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn run<S: Simd>(self, _: S) {
+    fn run<S: Simd>(self, s: S) {
         let Self {
             item,
             cached,
@@ -222,7 +222,7 @@ impl Task for Attend<'_> {
                 out_stride: out_heads * layout.value_length(),
                 out_start: (kv_head - item.kv_heads.start) * group * layout.value_length(),
             }
-            .run(item.tokens, item.out);
+            .run(s, item.tokens, item.out);
         }
     }
 }

@@ -49,7 +49,9 @@ pub(super) fn multiply_add(
     }
 }
 
-#[inline(always)]
+// Out of line in WebAssembly for the sake of register allocation, as in `kv::encode`.
+#[cfg_attr(target_arch = "wasm32", inline(never))]
+#[cfg_attr(not(target_arch = "wasm32"), inline(always))]
 fn multiply_add_two<const R: usize>(
     factors: &[[f32; TILE]],
     a: &[f32],

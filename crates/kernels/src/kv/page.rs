@@ -4,6 +4,7 @@ use half::f16;
 
 use super::{BLOCK, KvLayout, KvType, LANES, MAX_HEAD_LENGTH, SCALED, encode};
 use crate::Error;
+use crate::isa::Simd;
 
 /// Storage for the keys and values of `page_tokens` tokens, all layers.
 #[derive(Debug, Clone)]
@@ -120,8 +121,9 @@ impl Page {
     /// The keys of `count` · `LANES` tokens, `[count][key_length][LANES]`; `first` counts from the start of the block.
     /// `scratch` has room for them, and is used where the stored form is not floats.
     #[inline(always)]
-    pub(crate) fn key_panels<'a>(
+    pub(crate) fn key_panels<'a, S: Simd>(
         &'a self,
+        s: S,
         layout: &KvLayout,
         at: BlockAt,
         first: usize,
@@ -134,7 +136,7 @@ impl Page {
         let range = start..start + count * length;
         match &self.storage {
             Storage::F32(data) => &data[range],
-            Storage::F16(data) => decode_f16(&data[range], scratch),
+            Storage::F16(data) => widen_f16(s, &data[range], scratch),
             Storage::Q8_0 { bytes, scales } => {
                 let out = &mut scratch[..count * length];
                 let scales = &scales[block * layout.block_scales()..];
@@ -146,7 +148,7 @@ impl Page {
                         .chunks(SCALED * LANES)
                         .zip(out.chunks_mut(SCALED * LANES));
                     for ((bytes, out), scales) in groups.zip(scales.chunks_exact(BLOCK)) {
-                        encode::scale_columns(bytes, &scales[panel * LANES..][..LANES], out);
+                        encode::scale_columns(s, bytes, &scales[panel * LANES..][..LANES], out);
                     }
                 }
                 out
@@ -156,8 +158,9 @@ impl Page {
 
     /// `count` · `LANES` channels of a block's values, `[count][BLOCK][LANES]`, as [`Self::key_panels`].
     #[inline(always)]
-    pub(crate) fn value_panels<'a>(
+    pub(crate) fn value_panels<'a, S: Simd>(
         &'a self,
+        s: S,
         layout: &KvLayout,
         at: BlockAt,
         first: usize,
@@ -172,7 +175,7 @@ impl Page {
         let range = start..start + count * LENGTH;
         match &self.storage {
             Storage::F32(data) => &data[range],
-            Storage::F16(data) => decode_f16(&data[range], scratch),
+            Storage::F16(data) => widen_f16(s, &data[range], scratch),
             Storage::Q8_0 { bytes, scales } => {
                 let out = &mut scratch[..count * LENGTH];
                 let key_groups = layout.key_length.div_ceil(SCALED);
@@ -182,7 +185,7 @@ impl Page {
                     .zip(out.chunks_exact_mut(LENGTH));
                 for (panel, (bytes, out)) in (first..).zip(panels) {
                     let group = panel * LANES / SCALED;
-                    encode::scale_rows(bytes, &scales[group * BLOCK..][..BLOCK], out);
+                    encode::scale_rows(s, bytes, &scales[group * BLOCK..][..BLOCK], out);
                 }
                 out
             }
@@ -191,11 +194,9 @@ impl Page {
 }
 
 #[inline(always)]
-fn decode_f16<'a>(stored: &[f16], scratch: &'a mut [f32]) -> &'a [f32] {
+fn widen_f16<'a, S: Simd>(s: S, stored: &[f16], scratch: &'a mut [f32]) -> &'a [f32] {
     let out = &mut scratch[..stored.len()];
-    for (out, &stored) in out.iter_mut().zip(stored) {
-        *out = encode::f32_from(stored);
-    }
+    encode::widen_f16(s, stored, out);
     out
 }
 
