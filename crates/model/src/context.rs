@@ -181,17 +181,20 @@ impl Context {
     ///
     /// # Errors
     /// [`Error::EmptyInput`], [`Error::UnknownSequence`], [`Error::RepeatedSequence`], [`Error::TokenOutOfRange`];
-    /// [`Error::CacheFull`] or [`Error::Kernels`] (out of memory) if there is no room for the tokens.
+    /// [`Error::CacheFull`] if there is no room for the tokens, [`Error::OutOfMemory`] or [`Error::Kernels`] if memory for
+    /// them can't be had.
     pub fn forward(&mut self, inputs: &[Input]) -> Result<Logits<'_>, Error> {
-        let vocab_size = self.model.config.vocab_size;
-        self.scratch
-            .batch
-            .plan(inputs, vocab_size, &mut self.cache)?;
+        let config = &self.model.config;
+        let batch = &mut self.scratch.batch;
+        batch.plan(inputs, config.vocab_size, &self.cache)?;
+        let (rows, wanted) = (batch.tokens.len(), batch.wanted.len());
+        self.scratch.reserve(config, rows, wanted)?;
+        self.scratch.batch.reserve_pages(&mut self.cache)?;
         families::forward(&self.model, &*self.pool, &mut self.cache, &mut self.scratch);
         self.cache.advance(&self.scratch.batch.appends);
         Ok(Logits {
             values: &self.scratch.logits,
-            vocab_size,
+            vocab_size: self.model.config.vocab_size,
         })
     }
 }

@@ -5,7 +5,7 @@ use kernels::attention::Span;
 use kernels::rope::RopeAngles;
 
 use crate::cache::Cache;
-use crate::{Error, Input, SeqId, Want};
+use crate::{Config, Error, Input, SeqId, Want};
 
 /// A checked batch, flattened: rows are the tokens of all inputs in order.
 #[derive(Debug, Default)]
@@ -25,13 +25,12 @@ pub(crate) struct Batch {
 }
 
 impl Batch {
-    /// Checks `inputs`, makes room in the cache for their tokens and notes what is to be computed. On an error the
-    /// cache is as it was.
+    /// Checks `inputs` and notes what is to be computed.
     pub(crate) fn plan(
         &mut self,
         inputs: &[Input],
         vocab_size: usize,
-        cache: &mut Cache,
+        cache: &Cache,
     ) -> Result<(), Error> {
         self.appends.clear();
         self.tokens.clear();
@@ -45,6 +44,11 @@ impl Batch {
         if inputs.is_empty() {
             return Err(Error::EmptyInput);
         }
+        Ok(())
+    }
+
+    /// Makes room in the cache for the batch's tokens. On an error the cache is as it was.
+    pub(crate) fn reserve_pages(&mut self, cache: &mut Cache) -> Result<(), Error> {
         cache.reserve(&self.appends)?;
         for (span, &(seq, _)) in self.spans.iter_mut().zip(&self.appends) {
             let table = cache.table(seq)?;
@@ -129,6 +133,39 @@ pub(crate) struct Scratch {
 }
 
 impl Scratch {
+    /// Takes memory for a batch of `rows` tokens, `wanted` of them with logits, so that the pass itself takes little more.
+    pub(crate) fn reserve(
+        &mut self,
+        config: &Config,
+        rows: usize,
+        wanted: usize,
+    ) -> Result<(), Error> {
+        let buffers = [
+            (&mut self.residual, rows, config.embedding_length),
+            (&mut self.queries, rows, config.heads * config.key_length),
+            (&mut self.keys, rows, config.kv_heads * config.key_length),
+            (
+                &mut self.values,
+                rows,
+                config.kv_heads * config.value_length,
+            ),
+            (&mut self.gate, rows, config.feed_forward_length),
+            (&mut self.up, rows, config.feed_forward_length),
+            (&mut self.delta, rows, config.embedding_length),
+            (&mut self.logits, wanted, config.vocab_size),
+        ];
+        for (buffer, rows, columns) in buffers {
+            let more = rows.saturating_mul(columns).saturating_sub(buffer.len());
+            buffer
+                .try_reserve_exact(more)
+                .map_err(|_| Error::OutOfMemory {
+                    bytes: more.saturating_mul(size_of::<f32>()),
+                    purpose: "intermediate results of a batch",
+                })?;
+        }
+        Ok(())
+    }
+
     pub(crate) fn bytes(&self) -> usize {
         let floats = [
             &self.residual,
