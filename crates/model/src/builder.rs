@@ -91,8 +91,8 @@ impl Builder {
     /// from are ignored.
     ///
     /// # Errors
-    /// [`Error::UnknownTensor`], [`Error::TooManyBytes`]; [`Error::Kernels`] if a weight is not a finite number or
-    /// memory runs out.
+    /// [`Error::UnknownTensor`], [`Error::TooManyBytes`]; [`Error::Kernels`] if a weight is not a finite number;
+    /// [`Error::OutOfMemory`].
     pub fn write(&mut self, tensor: &str, bytes: &[u8]) -> Result<Option<Landed>, Error> {
         let Some(&index) = self.by_name.get(tensor) else {
             if tensors::is_ignored(tensor) {

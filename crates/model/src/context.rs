@@ -163,7 +163,8 @@ impl Context {
 
     /// Tokens for which there are still free pages.
     pub fn free_tokens(&self) -> usize {
-        self.cache.free_pages() * self.cache.layout().page_tokens()
+        let page_tokens = self.cache.layout().page_tokens();
+        self.cache.free_pages().saturating_mul(page_tokens)
     }
 
     /// Bytes that the key–value cache takes now.
@@ -181,8 +182,7 @@ impl Context {
     ///
     /// # Errors
     /// [`Error::EmptyInput`], [`Error::UnknownSequence`], [`Error::RepeatedSequence`], [`Error::TokenOutOfRange`];
-    /// [`Error::CacheFull`] if there is no room for the tokens, [`Error::OutOfMemory`] or [`Error::Kernels`] if memory for
-    /// them can't be had.
+    /// [`Error::CacheFull`] if there is no room for the tokens, [`Error::OutOfMemory`] if memory for them can't be had.
     pub fn forward(&mut self, inputs: &[Input]) -> Result<Logits<'_>, Error> {
         let config = &self.model.config;
         let batch = &mut self.scratch.batch;

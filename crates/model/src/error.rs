@@ -9,7 +9,7 @@ pub enum Error {
     Gguf(#[from] gguf::Error),
     /// The arithmetic refused a format or a shape.
     #[error(transparent)]
-    Kernels(#[from] kernels::Error),
+    Kernels(kernels::Error),
     /// There is no header at all.
     #[error("no GGUF header was given; a model needs at least one file")]
     NoHeader,
@@ -169,4 +169,16 @@ pub enum Error {
         /// The length asked for.
         asked: usize,
     },
+}
+
+impl From<kernels::Error> for Error {
+    fn from(error: kernels::Error) -> Self {
+        match error {
+            kernels::Error::OutOfMemory { bytes } => Self::OutOfMemory {
+                bytes,
+                purpose: "weights or the key–value cache",
+            },
+            other => Self::Kernels(other),
+        }
+    }
 }

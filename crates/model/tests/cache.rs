@@ -3,7 +3,8 @@
 mod common;
 
 use common::*;
-use model::{Error, Input, Want};
+use kernels::kv::KvType;
+use model::{ContextOptions, Error, Input, Want};
 use testkit::Architecture;
 
 #[test]
@@ -266,4 +267,22 @@ fn bad_inputs_are_refused_and_change_nothing() {
     let logits = append(&mut context, seq, &[3]).unwrap();
     assert_same_bits(&logits, &alone(&model, &[1, 2, 3])[2]);
     assert_eq!(context.free_tokens(), 256 - PAGE);
+}
+
+#[test]
+fn memory_that_cannot_be_had_is_an_error() {
+    let model = tiny(Architecture::Llama);
+    let options = ContextOptions {
+        capacity: usize::MAX,
+        kv: KvType::F32,
+        // A page of 2⁵⁹ bytes: it can be addressed, but not had.
+        page: 1 << 50,
+    };
+    let mut context = context_with(&model, options);
+    let seq = context.create();
+    assert!(matches!(
+        append(&mut context, seq, &[1]),
+        Err(Error::OutOfMemory { .. })
+    ));
+    assert_eq!((context.len(seq).unwrap(), context.kv_bytes()), (0, 0));
 }
