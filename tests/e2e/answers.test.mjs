@@ -21,6 +21,10 @@ const COMPARED = 0.5;
 const LOGIT_TOLERANCE = 1e-2;
 /** Most alternatives that the API reports. */
 const ALTERNATIVES = 20;
+/** Fewest of them whose names tell which tokens they are: parts of characters are all called "\uFFFD". */
+const NAMED = 6;
+/** Prompts that the command-line program answers too. */
+const AT_THE_TERMINAL = 8;
 const CONTEXT = 2048;
 /** Peak memory, as a multiple of the file and the key-value cache. */
 const MEMORY_FACTOR = 1.3;
@@ -77,7 +81,7 @@ test("the builds give the same tokens, with the same probabilities", () => {
 });
 
 test("the command-line program gives the same tokens", { timeout: 600_000 }, async () => {
-  for (const [index, { name, text }] of prompts.entries()) {
+  for (const [index, { name, text }] of prompts.slice(0, AT_THE_TERMINAL).entries()) {
     const answer = await minnow("run", modelPath(), text, "--raw", "--greedy", "-n", GENERATED, "--json");
     assert.deepEqual(await texts(answer.ids), answers.simd[index].tokens, name);
     assert.equal(answer.text, answers.simd[index].text, name);
@@ -145,10 +149,9 @@ function logitDifference({ first }, names, { smallest, largest }) {
   const differences = [];
   for (const [token, logprob] of Object.entries(first)) {
     const index = names.indexOf(token);
-    // Two tokens that are parts of characters have the same name.
     if (index >= 0 && index === names.lastIndexOf(token)) differences.push(logprob - largest.llama_cpp[index]);
   }
-  assert.ok(differences.length >= ALTERNATIVES / 2, `only ${differences.length} of ${ALTERNATIVES} tokens are among llama.cpp's best`);
+  assert.ok(differences.length >= NAMED, `only ${differences.length} of ${ALTERNATIVES} tokens can be told apart`);
   const mean = differences.reduce((sum, value) => sum + value, 0) / differences.length;
   const square = differences.reduce((sum, value) => sum + (value - mean) ** 2, 0) / differences.length;
   return Math.sqrt(square) / (largest.llama_cpp[0] - smallest);
