@@ -8,7 +8,7 @@
 
 use std::hint::black_box;
 
-use kernels::{Activations, Format, Isa, Matrix, Packer, Serial, matmul, peak};
+use kernels::{Activations, Format, Isa, Matrix, Packer, Serial, matmul_with, peak};
 
 /// Columns of every matrix.
 const COLS: usize = 1024;
@@ -20,7 +20,7 @@ const STREAMED: usize = 192 << 20;
 const CACHED: usize = 768 << 10;
 
 /// Rows of weights and of activations of the matrix–matrix product.
-const PREFILL: (usize, usize) = (1536, 256);
+const PREFILL: (usize, usize) = (512, 128);
 
 #[cfg(not(target_arch = "wasm32"))]
 fn now_ms() -> f64 {
@@ -58,9 +58,9 @@ fn print(line: &str) {
 /// Milliseconds of the fastest of some calls, after warming up; `work` is repeated until a call is long enough to
 /// be timed.
 fn best_ms(mut work: impl FnMut()) -> f64 {
-    const LONG_ENOUGH_MS: f64 = 8.0;
+    const LONG_ENOUGH_MS: f64 = 3.0;
     const WARM_UP_MS: f64 = 250.0;
-    const CALLS: usize = 9;
+    const CALLS: usize = 24;
     let (start, mut calls) = (now_ms(), 0);
     while now_ms() - start < WARM_UP_MS {
         work();
@@ -111,13 +111,13 @@ fn matrix(format: Format, rows: usize, file: &[u8]) -> Matrix {
 }
 
 /// Milliseconds of a product with `m` rows of activations.
-fn product_ms(w: &Matrix, m: usize) -> f64 {
+fn product_ms(isa: Isa, w: &Matrix, m: usize) -> f64 {
     let mut x = Activations::new();
     let mut out = vec![0.0; m * w.rows()];
     best_ms(|| {
         let values = x.reset(m, COLS).iter_mut().enumerate();
         values.for_each(|(i, value)| *value = (i % 251) as f32 - 125.0);
-        matmul(&Serial, w, &mut x, &mut out);
+        matmul_with(isa, &Serial, w, &mut x, &mut out);
         black_box(&out);
     })
 }
@@ -127,17 +127,32 @@ fn main() {
     let memory = STREAMED as f64 / best_ms(|| _ = black_box(peak::read(&data))) / 1e6;
     let cache = CACHED as f64 / best_ms(|| _ = black_box(peak::read(&data[..CACHED / 8]))) / 1e6;
     drop(data);
+    print(&format!(
+        "one thread, {COLS} columns; peaks: {memory:.1} GB/s from memory, {cache:.1} GB/s from cache"
+    ));
+    let vectors = Isa::available()
+        .into_iter()
+        .filter(|isa| !isa.name().starts_with("scalar"));
+    for isa in vectors {
+        measure(isa, memory);
+    }
+}
+
+/// Prints a table for one instruction set. `memory` is the peak of reading, in GB/s.
+fn measure(isa: Isa, memory: f64) {
     let rounds = 1000;
     let macs = (rounds * peak::ROUND) as f64;
-    let multiply = macs / best_ms(|| _ = black_box(peak::multiply(rounds))) / 1e6;
+    let multiply = macs / best_ms(|| _ = black_box(peak::multiply(isa, rounds))) / 1e6;
+    let chosen = if isa == Isa::best() {
+        ", the one chosen here"
+    } else {
+        ""
+    };
     print(&format!(
-        "{}, one thread, {COLS} columns",
-        Isa::best().name()
+        "{}{chosen}; peak: {multiply:.1} GMAC/s",
+        isa.name()
     ));
-    print(&format!(
-        "peaks: {memory:.1} GB/s from memory, {cache:.1} GB/s from cache, {multiply:.1} GMAC/s"
-    ));
-    print("        pack  4 rows    memory          cache           m = 256");
+    print("        pack  4 rows    memory          cache           m = 128");
     print("        GB/s    µs      GB/s   share    GB/s  GMAC/s    GMAC/s  share");
     for format in Format::ALL {
         let group = file_rows(format, 64);
@@ -146,20 +161,20 @@ fn main() {
         let pack_ms = best_ms(|| drop(black_box(packer_of(format, pack_rows, &group))));
         let pack = (pack_rows * row_bytes) as f64 / pack_ms / 1e6;
 
-        let few = product_ms(&matrix(format, 4, &group), 1) * 1e3;
+        let few = product_ms(isa, &matrix(format, 4, &group), 1) * 1e3;
 
         let w = matrix(format, CACHED / row_bytes, &group);
-        let ms = product_ms(&w, 1);
+        let ms = product_ms(isa, &w, 1);
         let cached = w.packed_bytes() as f64 / ms / 1e6;
         let cached_macs = (w.rows() * COLS) as f64 / ms / 1e6;
 
         // After the cached one, by which the engine has compiled the kernel.
         let w = matrix(format, STREAMED / row_bytes, &group);
-        let streamed = w.packed_bytes() as f64 / product_ms(&w, 1) / 1e6;
+        let streamed = w.packed_bytes() as f64 / product_ms(isa, &w, 1) / 1e6;
 
         let (rows, m) = PREFILL;
         let w = matrix(format, rows, &group);
-        let prefill = (rows * COLS * m) as f64 / product_ms(&w, m) / 1e6;
+        let prefill = (rows * COLS * m) as f64 / product_ms(isa, &w, m) / 1e6;
         print(&format!(
             "{:6} {pack:5.1} {few:7.2} {streamed:9.1}  {:4.0} % {cached:7.1} {cached_macs:7.1} {prefill:9.1}  {:4.0} %",
             format.name(),

@@ -1,4 +1,4 @@
-//! How integer products are formed: three arrangements of the same sum.
+//! How integer products are formed: some arrangements of the same sum.
 //!
 //! A packed weight vector holds four rows × four consecutive columns of 8 bits, so an accumulator has a 32-bit lane
 //! for each of four rows and no sum ever crosses lanes. Accumulators are decreased by products: written as a sum,
@@ -29,6 +29,19 @@ impl Step for [Bytes16; 1] {
 
 impl Step for [Bytes16; 2] {
     type Dot = WordDot;
+}
+
+/// Four activations with their signs changed, repeated for four rows.
+#[derive(Clone, Copy, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
+#[repr(transparent)]
+#[allow(
+    dead_code,
+    reason = "without relaxed-simd, WebAssembly has no use for it"
+)]
+pub(crate) struct NegatedStep(Bytes16);
+
+impl Step for NegatedStep {
+    type Dot = QuadDot;
 }
 
 /// An arrangement of activations, and the products of weight vectors with it.
@@ -103,6 +116,10 @@ const fn bytes_of_lane(places: [bool; 4]) -> [Bytes16; 4] {
 /// Activations as bytes, for instruction sets that multiply unsigned by signed bytes and add pairs: accumulators
 /// are two `i16` per row.
 #[derive(Clone, Copy)]
+#[allow(
+    dead_code,
+    reason = "without relaxed-simd, WebAssembly has no use for it"
+)]
 pub(crate) struct ByteDot;
 
 impl DotForm for ByteDot {
@@ -148,6 +165,59 @@ impl DotForm for ByteDot {
     fn scale_i8<S: Simd>(s: S, scales: S::V, j: usize) -> S::V {
         const HIGH_BYTES: [Bytes16; 4] = bytes_of_lane([false, true, false, true]);
         s.shr_i16::<8>(s.swizzle(scales, &HIGH_BYTES[j]))
+    }
+}
+
+/// Activations as bytes with their signs changed, for instruction sets that multiply unsigned by signed bytes and add
+/// all four to an `i32` in one instruction: accumulators are one `i32` per row, and any number of products fits.
+#[derive(Clone, Copy)]
+#[allow(
+    dead_code,
+    reason = "without relaxed-simd, WebAssembly has no use for it"
+)]
+pub(crate) struct QuadDot;
+
+impl DotForm for QuadDot {
+    type Step = NegatedStep;
+
+    #[inline(always)]
+    fn steps<S: Simd>(s: S, q: S::V) -> [Self::Step; 4] {
+        splat_lanes(s, s.sub_i8(s.splat_i32(0), q)).map(NegatedStep)
+    }
+
+    #[inline(always)]
+    fn sub<S: Simd>(s: S, acc: S::V, w: S::V, a: &Self::Step) -> S::V {
+        s.add_dot_u7_i8(acc, w, s.load(&a.0))
+    }
+
+    #[inline(always)]
+    fn negate<S: Simd>(s: S, acc: S::V) -> S::V {
+        WordDot::negate(s, acc)
+    }
+
+    #[inline(always)]
+    fn shl<S: Simd, const N: i32>(s: S, acc: S::V) -> S::V {
+        WordDot::shl::<S, N>(s, acc)
+    }
+
+    #[inline(always)]
+    fn widen<S: Simd>(_: S, acc: S::V) -> S::V {
+        acc
+    }
+
+    #[inline(always)]
+    fn scaled<S: Simd>(s: S, acc: S::V, scale: S::V) -> S::V {
+        WordDot::scaled(s, acc, scale)
+    }
+
+    #[inline(always)]
+    fn scale_u8<S: Simd>(s: S, scales: S::V, j: usize) -> S::V {
+        WordDot::scale_u8(s, scales, j)
+    }
+
+    #[inline(always)]
+    fn scale_i8<S: Simd>(s: S, scales: S::V, j: usize) -> S::V {
+        WordDot::scale_i8(s, scales, j)
     }
 }
 

@@ -11,8 +11,8 @@ const WEIGHTS: usize = 256;
 /// Independent accumulators of [`multiply`], as many as a tile has.
 const ACCUMULATORS: usize = 8;
 
-/// Multiplications in a round of [`multiply`]: each weight vector has 16 values.
-pub const ROUND: usize = WEIGHTS * ACCUMULATORS * 16;
+/// Multiplications in a round of [`multiply`]: each weight vector has 16 values, and meets half of the accumulators.
+pub const ROUND: usize = WEIGHTS * ACCUMULATORS / 2 * 16;
 
 /// Reads all of `data`, from several places in turn.
 #[must_use]
@@ -36,8 +36,8 @@ pub fn read(data: &[u64]) -> u64 {
 /// Does `rounds` × [`ROUND`] integer multiplications as the inner loops of the kernels do them, with nothing else
 /// to do and nothing to wait for.
 #[must_use]
-pub fn multiply(rounds: usize) -> u64 {
-    Isa::best().run(Multiply {
+pub fn multiply(isa: Isa, rounds: usize) -> u64 {
+    isa.run(Multiply {
         rounds,
         weights: &[[1; 16]; WEIGHTS],
     })
@@ -53,18 +53,22 @@ impl Task for Multiply<'_> {
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) -> u64 {
-        let step = S::Dot::steps(s, s.splat_u8(1))[0];
-        let mut acc = [s.splat_i32(0); ACCUMULATORS];
+        // As in a tile, two vectors of weights × four steps of activations.
+        let steps = std::hint::black_box(S::Dot::steps(s, s.splat_u8(1)));
+        let mut acc = [[s.splat_i32(0); 2]; ACCUMULATORS / 2];
         for _ in 0..self.rounds {
-            for w in std::hint::black_box(self.weights) {
-                let w = s.load(w);
-                acc = acc.map(|acc| S::Dot::sub(s, acc, w, &step));
+            for pair in std::hint::black_box(self.weights).as_chunks::<2>().0 {
+                let weights = [s.load(&pair[0]), s.load(&pair[1])];
+                for (acc, step) in acc.iter_mut().zip(&steps) {
+                    acc[0] = S::Dot::sub(s, acc[0], weights[0], step);
+                    acc[1] = S::Dot::sub(s, acc[1], weights[1], step);
+                }
             }
         }
         let mut sum = 0;
-        for acc in acc {
+        for acc in acc.as_flattened() {
             let mut bytes = [0; 16];
-            s.store(acc, &mut bytes);
+            s.store(*acc, &mut bytes);
             sum ^= u64::from(bytes[0]);
         }
         sum

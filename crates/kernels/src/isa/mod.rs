@@ -5,20 +5,24 @@
 //!
 //! A value of an implementing type is the proof that this machine has the instructions; [`Isa::run`] makes one.
 
+#[cfg(any(test, not(all(target_arch = "wasm32", target_feature = "simd128"))))]
 mod scalar;
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
 mod wasm;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
-use crate::dot::DotForm;
+#[allow(unused_imports, reason = "each build uses those that suit it")]
+use crate::dot::{ByteDot, DotForm, QuadDot, WordDot};
 
-pub(crate) use scalar::Scalar;
+#[cfg(any(test, not(all(target_arch = "wasm32", target_feature = "simd128"))))]
+use scalar::Scalar;
 
 /// The bytes of one 128-bit vector.
 pub(crate) type Bytes16 = [u8; 16];
 
 /// A 128-bit vector without a fixed lane type. Names say which lanes an operation sees; lanes are little-endian.
+#[allow(dead_code, reason = "some builds have no use for some operations")]
 pub(crate) trait Simd: Copy + Send + Sync {
     /// The vector.
     type V: Copy;
@@ -45,6 +49,7 @@ pub(crate) trait Simd: Copy + Send + Sync {
     fn shl_i32<const N: i32>(self, v: Self::V) -> Self::V;
     fn shr_i32<const N: i32>(self, v: Self::V) -> Self::V;
 
+    fn sub_i8(self, a: Self::V, b: Self::V) -> Self::V;
     fn sub_i16(self, a: Self::V, b: Self::V) -> Self::V;
     fn add_i32(self, a: Self::V, b: Self::V) -> Self::V;
     fn sub_i32(self, a: Self::V, b: Self::V) -> Self::V;
@@ -60,6 +65,8 @@ pub(crate) trait Simd: Copy + Send + Sync {
     /// caller sees to it that no sum exceeds `i16` (weights up to 63 are safe with any activation), where
     /// instruction sets differ.
     fn dot_u7_i8(self, w: Self::V, a: Self::V) -> Self::V;
+    /// `i32` lane `i` = accᵢ + Σⱼ w₄ᵢ₊ⱼ·a₄ᵢ₊ⱼ (j = 0…3) of 8-bit lanes, as [`Self::dot_u7_i8`].
+    fn add_dot_u7_i8(self, acc: Self::V, w: Self::V, a: Self::V) -> Self::V;
 
     /// Byte `i` of the result is byte `indices[i]` of `v`, or 0 where the index is [`ZERO`].
     fn swizzle(self, v: Self::V, indices: &Bytes16) -> Self::V;
@@ -97,28 +104,58 @@ pub(crate) trait Task {
     fn run<S: Simd>(self, s: S) -> Self::Output;
 }
 
-/// An instruction set the kernels can use.
+/// An instruction set the kernels can use, with an arrangement of activations that suits it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Isa(Kind);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
-    Scalar,
+    /// Left out of WebAssembly builds, where it could not be chosen and would only make the module larger.
+    #[cfg(any(test, not(all(target_arch = "wasm32", target_feature = "simd128"))))]
+    Scalar(Arrangement),
     #[cfg(target_arch = "x86_64")]
     Avx2(x86::Avx2),
-    #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
-    Wasm(wasm::Simd128),
+    #[cfg(all(
+        target_arch = "wasm32",
+        target_feature = "simd128",
+        not(target_feature = "relaxed-simd")
+    ))]
+    Simd128,
+    #[cfg(all(target_arch = "wasm32", target_feature = "relaxed-simd"))]
+    Relaxed,
+    #[cfg(all(target_arch = "wasm32", target_feature = "relaxed-simd"))]
+    RelaxedQuads,
+}
+
+/// An arrangement of activations: [`ByteDot`], [`WordDot`] or [`QuadDot`].
+#[cfg(any(test, not(all(target_arch = "wasm32", target_feature = "simd128"))))]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Arrangement {
+    Bytes,
+    Words,
+    Quads,
 }
 
 impl Isa {
     /// No vector instructions: slow, and the specification of the others.
-    pub const SCALAR: Self = Self(Kind::Scalar);
+    #[cfg(any(test, not(all(target_arch = "wasm32", target_feature = "simd128"))))]
+    pub const SCALAR: Self = Self(Kind::Scalar(Arrangement::Bytes));
 
     /// The fastest this machine has.
     #[must_use]
     pub fn best() -> Self {
-        #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
-        return Self(Kind::Wasm(wasm::Simd128));
+        #[cfg(all(target_arch = "wasm32", target_feature = "relaxed-simd"))]
+        return Self(if wasm::saturates() {
+            Kind::Relaxed
+        } else {
+            Kind::RelaxedQuads
+        });
+        #[cfg(all(
+            target_arch = "wasm32",
+            target_feature = "simd128",
+            not(target_feature = "relaxed-simd")
+        ))]
+        return Self(Kind::Simd128);
         #[cfg(target_arch = "x86_64")]
         if let Some(avx2) = x86::Avx2::detect() {
             return Self(Kind::Avx2(avx2));
@@ -127,36 +164,80 @@ impl Isa {
         Self::SCALAR
     }
 
-    /// Everything this machine has, slowest first.
+    /// Everything this machine has and this build can use.
     #[must_use]
     pub fn available() -> Vec<Self> {
-        let mut all = vec![Self::SCALAR];
-        if Self::best() != Self::SCALAR {
-            all.push(Self::best());
-        }
+        let all = [
+            #[cfg(any(test, not(all(target_arch = "wasm32", target_feature = "simd128"))))]
+            Kind::Scalar(Arrangement::Bytes),
+            #[cfg(any(test, not(all(target_arch = "wasm32", target_feature = "simd128"))))]
+            Kind::Scalar(Arrangement::Words),
+            #[cfg(any(test, not(all(target_arch = "wasm32", target_feature = "simd128"))))]
+            Kind::Scalar(Arrangement::Quads),
+            #[cfg(all(
+                target_arch = "wasm32",
+                target_feature = "simd128",
+                not(target_feature = "relaxed-simd")
+            ))]
+            Kind::Simd128,
+            #[cfg(all(target_arch = "wasm32", target_feature = "relaxed-simd"))]
+            Kind::Relaxed,
+            #[cfg(all(target_arch = "wasm32", target_feature = "relaxed-simd"))]
+            Kind::RelaxedQuads,
+        ];
+        #[allow(unused_mut, reason = "only some machines have more")]
+        let mut all = all.map(Self).to_vec();
+        #[cfg(target_arch = "x86_64")]
+        all.extend(x86::Avx2::detect().map(|avx2| Self(Kind::Avx2(avx2))));
         all
     }
 
-    /// `scalar`, `avx2`, `simd128` or `relaxed-simd`.
+    /// `scalar`, `avx2`, `simd128` or `relaxed-simd`, followed by the arrangement of activations if there are several.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self.0 {
-            Kind::Scalar => "scalar",
+            #[cfg(any(test, not(all(target_arch = "wasm32", target_feature = "simd128"))))]
+            Kind::Scalar(arrangement) => match arrangement {
+                Arrangement::Bytes => "scalar",
+                Arrangement::Words => "scalar (words)",
+                Arrangement::Quads => "scalar (quads)",
+            },
             #[cfg(target_arch = "x86_64")]
             Kind::Avx2(_) => "avx2",
-            #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
-            Kind::Wasm(_) => wasm::NAME,
+            #[cfg(all(
+                target_arch = "wasm32",
+                target_feature = "simd128",
+                not(target_feature = "relaxed-simd")
+            ))]
+            Kind::Simd128 => "simd128",
+            #[cfg(all(target_arch = "wasm32", target_feature = "relaxed-simd"))]
+            Kind::Relaxed => "relaxed-simd",
+            #[cfg(all(target_arch = "wasm32", target_feature = "relaxed-simd"))]
+            Kind::RelaxedQuads => "relaxed-simd (quads)",
         }
     }
 
     /// Runs `task` compiled for this instruction set.
     pub(crate) fn run<T: Task>(self, task: T) -> T::Output {
         match self.0 {
-            Kind::Scalar => task.run(Scalar),
+            #[cfg(any(test, not(all(target_arch = "wasm32", target_feature = "simd128"))))]
+            Kind::Scalar(arrangement) => match arrangement {
+                Arrangement::Bytes => task.run(Scalar::<ByteDot>::new()),
+                Arrangement::Words => task.run(Scalar::<WordDot>::new()),
+                Arrangement::Quads => task.run(Scalar::<QuadDot>::new()),
+            },
             #[cfg(target_arch = "x86_64")]
             Kind::Avx2(avx2) => avx2.run(task),
-            #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
-            Kind::Wasm(simd) => task.run(simd),
+            #[cfg(all(
+                target_arch = "wasm32",
+                target_feature = "simd128",
+                not(target_feature = "relaxed-simd")
+            ))]
+            Kind::Simd128 => task.run(wasm::Simd128::<WordDot>::new()),
+            #[cfg(all(target_arch = "wasm32", target_feature = "relaxed-simd"))]
+            Kind::Relaxed => task.run(wasm::Simd128::<ByteDot>::new()),
+            #[cfg(all(target_arch = "wasm32", target_feature = "relaxed-simd"))]
+            Kind::RelaxedQuads => task.run(wasm::Simd128::<QuadDot>::new()),
         }
     }
 }

@@ -1,11 +1,19 @@
 //! The specification: every operation lane by lane.
 
-use super::{Bytes16, Simd, ZERO};
-use crate::dot::ByteDot;
+use std::marker::PhantomData;
 
-/// No vector instructions.
+use super::{Bytes16, Simd, ZERO};
+use crate::dot::DotForm;
+
+/// No vector instructions; `D` is the arrangement of activations.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Scalar;
+pub(crate) struct Scalar<D>(PhantomData<fn() -> D>);
+
+impl<D> Scalar<D> {
+    pub(super) const fn new() -> Self {
+        Self(PhantomData)
+    }
+}
 
 macro_rules! lanes {
     ($get:ident, $set:ident, $lane:ty, $count:literal) => {
@@ -43,9 +51,9 @@ fn zip<T: Copy, const N: usize>(a: [T; N], b: [T; N], f: impl Fn(T, T) -> T) -> 
     std::array::from_fn(|i| f(a[i], b[i]))
 }
 
-impl Simd for Scalar {
+impl<D: DotForm> Simd for Scalar<D> {
     type V = Bytes16;
-    type Dot = ByteDot;
+    type Dot = D;
 
     fn load(self, from: &Bytes16) -> Bytes16 {
         *from
@@ -97,6 +105,9 @@ impl Simd for Scalar {
         from_i32s(i32s(v).map(|x| x >> N))
     }
 
+    fn sub_i8(self, a: Bytes16, b: Bytes16) -> Bytes16 {
+        zip(a, b, u8::wrapping_sub)
+    }
     fn sub_i16(self, a: Bytes16, b: Bytes16) -> Bytes16 {
         from_i16s(zip(i16s(a), i16s(b), i16::wrapping_sub))
     }
@@ -130,6 +141,14 @@ impl Simd for Scalar {
         let product = |i: usize| i16::from(w[i]) * i16::from(a[i] as i8);
         from_i16s(std::array::from_fn(|i| {
             product(2 * i).wrapping_add(product(2 * i + 1))
+        }))
+    }
+
+    fn add_dot_u7_i8(self, acc: Bytes16, w: Bytes16, a: Bytes16) -> Bytes16 {
+        let product = |i: usize| i32::from(w[i]) * i32::from(a[i] as i8);
+        let acc = i32s(acc);
+        from_i32s(std::array::from_fn(|i| {
+            (4 * i..4 * i + 4).fold(acc[i], |acc, i| acc.wrapping_add(product(i)))
         }))
     }
 

@@ -1,27 +1,39 @@
 //! WebAssembly's 128-bit vectors, with relaxed-simd where the build enables it.
 
 use std::arch::wasm32::*;
+#[cfg(target_feature = "relaxed-simd")]
+use std::hint::black_box;
+use std::marker::PhantomData;
 
 use super::{Bytes16, Simd};
-
-/// What this build of the module calls itself.
-#[cfg(target_feature = "relaxed-simd")]
-pub(super) const NAME: &str = "relaxed-simd";
-/// What this build of the module calls itself.
-#[cfg(not(target_feature = "relaxed-simd"))]
-pub(super) const NAME: &str = "simd128";
+use crate::dot::DotForm;
 
 /// `simd128`, and `relaxed-simd` if the module was compiled for it: an engine without them would have refused to
-/// compile the module.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Simd128;
+/// compile the module. `D` is the arrangement of activations.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Simd128<D>(PhantomData<fn() -> D>);
 
-impl Simd for Simd128 {
+impl<D> Simd128<D> {
+    pub(super) const fn new() -> Self {
+        Self(PhantomData)
+    }
+}
+
+/// Whether the engine forms the sums of four byte products from saturated sums of two, that is, with x86's
+/// `pmaddubsw`: then it needs three instructions where newer x86 and ARM have one, and sums of two are better.
+///
+/// It shows in weights that are too large: their products are unspecified, and differ.
+#[cfg(target_feature = "relaxed-simd")]
+pub(super) fn saturates() -> bool {
+    const SATURATED: i32 = 2 * i16::MAX as i32;
+    let (weights, activations) = black_box((u8x16_splat(255), i8x16_splat(127)));
+    let sums = i32x4_relaxed_dot_i8x16_i7x16_add(activations, weights, i32x4_splat(0));
+    i32x4_extract_lane::<0>(sums) == SATURATED
+}
+
+impl<D: DotForm> Simd for Simd128<D> {
     type V = v128;
-    #[cfg(target_feature = "relaxed-simd")]
-    type Dot = crate::dot::ByteDot;
-    #[cfg(not(target_feature = "relaxed-simd"))]
-    type Dot = crate::dot::WordDot;
+    type Dot = D;
 
     #[inline(always)]
     fn load(self, from: &Bytes16) -> v128 {
@@ -95,6 +107,10 @@ impl Simd for Simd128 {
     }
 
     #[inline(always)]
+    fn sub_i8(self, a: v128, b: v128) -> v128 {
+        i8x16_sub(a, b)
+    }
+    #[inline(always)]
     fn sub_i16(self, a: v128, b: v128) -> v128 {
         i16x8_sub(a, b)
     }
@@ -141,6 +157,17 @@ impl Simd for Simd128 {
             i16x8_shuffle::<0, 2, 4, 6, 8, 10, 12, 14>(low, high),
             i16x8_shuffle::<1, 3, 5, 7, 9, 11, 13, 15>(low, high),
         )
+    }
+
+    #[cfg(target_feature = "relaxed-simd")]
+    #[inline(always)]
+    fn add_dot_u7_i8(self, acc: v128, w: v128, a: v128) -> v128 {
+        i32x4_relaxed_dot_i8x16_i7x16_add(a, w, acc)
+    }
+    #[cfg(not(target_feature = "relaxed-simd"))]
+    #[inline(always)]
+    fn add_dot_u7_i8(self, acc: v128, w: v128, a: v128) -> v128 {
+        i32x4_add(acc, i32x4_extadd_pairwise_i16x8(self.dot_u7_i8(w, a)))
     }
 
     #[cfg(target_feature = "relaxed-simd")]

@@ -66,6 +66,7 @@ impl Simd for Avx2 {
         shr_i16<N>(v: __m128i) _mm_srai_epi16::<N>(v);
         shl_i32<N>(v: __m128i) _mm_slli_epi32::<N>(v);
         shr_i32<N>(v: __m128i) _mm_srai_epi32::<N>(v);
+        sub_i8(a: __m128i, b: __m128i) _mm_sub_epi8(a, b);
         sub_i16(a: __m128i, b: __m128i) _mm_sub_epi16(a, b);
         add_i32(a: __m128i, b: __m128i) _mm_add_epi32(a, b);
         sub_i32(a: __m128i, b: __m128i) _mm_sub_epi32(a, b);
@@ -77,6 +78,8 @@ impl Simd for Avx2 {
         to_f32(v: __m128i) _mm_castps_si128(_mm_cvtepi32_ps(v));
         dot_i16(a: __m128i, b: __m128i) _mm_madd_epi16(a, b);
         dot_u7_i8(w: __m128i, a: __m128i) _mm_maddubs_epi16(w, a);
+        add_dot_u7_i8(acc: __m128i, w: __m128i, a: __m128i)
+            _mm_add_epi32(acc, _mm_madd_epi16(_mm_maddubs_epi16(w, a), _mm_set1_epi16(1)));
         swizzle(v: __m128i, indices: &Bytes16) _mm_shuffle_epi8(v, _mm_loadu_si128(indices.as_ptr().cast()));
         zip_low_32(a: __m128i, b: __m128i) _mm_unpacklo_epi32(a, b);
         zip_high_32(a: __m128i, b: __m128i) _mm_unpackhi_epi32(a, b);
