@@ -31,7 +31,7 @@ try {
   if (!text.trim()) throw new Error("the answer is empty");
   process.exitCode = problems.length ? 1 : 0;
 } catch (error) {
-  console.error(`the demo did not answer: ${error.message}`);
+  console.error(`the demo did not answer: ${error.message.split("\n")[0]}`);
   process.exitCode = 1;
 } finally {
   await browser.close();

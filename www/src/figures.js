@@ -2,18 +2,11 @@
 import { byId, element } from "./dom.js";
 import { bytes, count, speed } from "./format.js";
 
-const BUILDS = {
-  simd: "SIMD",
-  relaxed: "Relaxed SIMD",
-  "simd-threads": "SIMD, threads",
-  "relaxed-threads": "Relaxed SIMD, threads",
-};
-
 /**
  * @typedef {object} Facts
  * @property {number} [tokensPerSecond] of the answer being written or the last one
- * @property {string} [variant]
- * @property {number} [threads]
+ * @property {string} [build]
+ * @property {string} [threads]
  * @property {number} [memory] bytes of wasm memory
  * @property {number} [contextUsed] tokens
  * @property {number} [contextLength] tokens
@@ -23,12 +16,11 @@ const BUILDS = {
 
 /** Shows what is known; a dash for what is not. @param {Facts} facts */
 export function showFigures(facts) {
-  const { tokensPerSecond, variant, threads, memory, contextUsed, contextLength, storage, reasons = [] } = facts;
-  const threadCount = threads ? `${threads} ${threads === 1 ? "thread" : "threads"}` : "";
+  const { tokensPerSecond, build, threads, memory, contextUsed, contextLength, storage, reasons = [] } = facts;
   const rows = [
     ["Speed", tokensPerSecond ? speed(tokensPerSecond) : ""],
-    ["Build", variant ? (BUILDS[variant] ?? variant) : ""],
-    ["Threads", threadCount],
+    ["Build", build],
+    ["Threads", threads],
     ["Memory", memory ? bytes(memory) : ""],
     ["Context", contextLength ? `${count(contextUsed ?? 0)} of ${count(contextLength)}` : ""],
     ["Storage", storage ? bytes(storage.used) : ""],

@@ -1,5 +1,6 @@
 // What a loaded model says about itself, in the page's words.
 
+const BUILDS = { simd: "SIMD", relaxed: "Relaxed SIMD" };
 const PARAMETER_UNITS = [
   [1e9, "B"],
   [1e6, "M"],
@@ -18,12 +19,14 @@ export function modelFacts({ info: { model, loaded } }, chosen) {
 
 /** The build in use, and why. @param {import("minnow-llm").Minnow} minnow @returns {import("./figures.js").Facts} */
 export function runFacts({ info }) {
+  const build = BUILDS[info.variant] ?? info.variant;
+  const threads = `${info.threads} ${info.threads === 1 ? "thread" : "threads"}`;
   return {
-    variant: info.variant,
-    threads: info.threads,
+    build,
+    threads,
     memory: info.memory.wasm,
     contextLength: info.contextLength,
-    reasons: [`${info.variant}: ${info.variantReason}.`, `${info.threads} thread: ${info.threadsReason}.`],
+    reasons: [`${build}: ${info.variantReason}.`, `${threads}: ${info.threadsReason}.`],
   };
 }
 
