@@ -20,7 +20,7 @@ describe("a first visit, and the ones after it", () => {
   let site;
   before(async () => {
     site = await serveDemo();
-    demo = await openDemo(browser, site.url);
+    demo = await openDemo(browser, site.url, { permissions: ["clipboard-read", "clipboard-write"] });
   });
   after(async () => {
     await demo?.context.close();
@@ -38,6 +38,27 @@ describe("a first visit, and the ones after it", () => {
     assert.equal(names[0], MODEL_NAME);
     assert.deepEqual(await accessibilityProblems(page), []);
     assert.deepEqual(elsewhere, []);
+  });
+
+  test("the first key leads past the menu, and a chosen theme is kept", async () => {
+    const { page } = demo;
+    await page.keyboard.press("Tab");
+    assert.equal(await page.evaluate(() => document.activeElement.textContent), "Skip to content");
+    await page.keyboard.press("Enter");
+    assert.equal(await page.evaluate(() => document.activeElement.id), "main");
+    const paper = () => page.evaluate(() => getComputedStyle(document.body).backgroundColor + getComputedStyle(document.documentElement).backgroundColor);
+    const light = await paper();
+    const button = page.getByRole("button", { name: /^Theme/ });
+    await button.click();
+    await button.click();
+    assert.equal(await button.textContent(), "Theme: dark");
+    assert.notEqual(await paper(), light);
+    assert.deepEqual(await accessibilityProblems(page), []);
+    await page.reload();
+    await ready(page);
+    assert.equal(await button.textContent(), "Theme: dark");
+    await button.click();
+    assert.equal(await paper(), light);
   });
 
   test("the model is downloaded with progress and says which build runs it and why", async () => {
@@ -81,6 +102,8 @@ describe("a first visit, and the ones after it", () => {
     assert.match(await answer.locator("footer").textContent(), /\d+ tokens · [\d.]+ tokens\/s/);
     assert.match(await figure(page, "Speed"), /^[\d.]+ tokens\/s$/);
     assert.match(await page.locator("#announcer").textContent(), /\w/);
+    await answer.getByRole("button", { name: "Copy answer" }).click();
+    assert.match(await page.evaluate(() => navigator.clipboard.readText()), /sky/);
     assert.deepEqual(await accessibilityProblems(page), []);
   });
 
@@ -176,6 +199,18 @@ describe("what goes wrong", () => {
       assert.ok(await page.locator("#saved").isHidden(), "nothing of it is kept");
     });
   }
+
+  test("a dropped file that is no model is refused, and nothing is loaded", async () => {
+    const { page } = demo;
+    await page.evaluate(() => {
+      const dataTransfer = new DataTransfer();
+      dataTransfer.items.add(new File(["not a model"], "notes.gguf"));
+      for (const type of ["dragover", "drop"]) document.body.dispatchEvent(new DragEvent(type, { dataTransfer, bubbles: true }));
+    });
+    await page.waitForSelector("#fault:not([hidden])", { timeout: 30_000 });
+    assert.equal(await page.locator("#fault-code").textContent(), "not_a_gguf");
+    await page.getByRole("button", { name: "Choose another model" }).click();
+  });
 
   test("a load can be cancelled, and begun again", async () => {
     const { page } = demo;

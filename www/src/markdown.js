@@ -3,6 +3,7 @@
 // ask another server for anything (images, media, frames, styles) survives.
 import { Marked } from "marked";
 import createDOMPurify from "dompurify";
+import { copyButton } from "./copy.js";
 import { element } from "./dom.js";
 
 const marked = new Marked({
@@ -35,11 +36,12 @@ export class MarkdownView {
 
   /** Shows `text`, keeping every leading block that is the same as before. @param {string} text */
   update(text) {
-    const tokens = marked.lexer(text);
+    const all = marked.lexer(text);
+    const tokens = all.filter(({ type }) => type !== "space");
     let same = 0;
     while (same < this.#blocks.length && same < tokens.length && this.#blocks[same] === tokens[same].raw) same += 1;
     while (this.container.childNodes.length > same) this.container.lastChild.remove();
-    for (const token of tokens.slice(same)) this.container.append(block(token, tokens.links));
+    for (const token of tokens.slice(same)) this.container.append(block(token, all.links));
     this.#blocks = tokens.map(({ raw }) => raw);
   }
 }
@@ -73,8 +75,7 @@ function deepen(heading) {
 /** Gives a code block its language and a copy button. */
 function frame(pre) {
   const language = /language-([\w+#-]+)/.exec(pre.querySelector("code")?.className ?? "")?.[1] ?? "";
-  const copy = element("button", { type: "button", className: "copy", "aria-label": "Copy code" }, "Copy");
-  copy.dataset.copy = "code";
+  const copy = copyButton("code", () => pre.textContent);
   const head = element("div", { className: "code-head" }, element("span", {}, language), copy);
   const figure = element("div", { className: "code" }, head);
   pre.replaceWith(figure);

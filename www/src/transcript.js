@@ -1,10 +1,10 @@
 // The messages on the page: one article each, the last of which may still be growing.
+import { copyButton } from "./copy.js";
 import { element } from "./dom.js";
 import { MarkdownView } from "./markdown.js";
 
 /** Closer to the end than this, in pixels, the view follows the text. */
 const FOLLOW_PX = 80;
-const COPIED_MS = 1600;
 
 /** The scrolling list of messages. */
 export class Transcript {
@@ -17,7 +17,6 @@ export class Transcript {
     this.toEnd = toEnd;
     scroller.addEventListener("scroll", () => this.#look(), { passive: true });
     toEnd.addEventListener("click", () => this.scrollToEnd());
-    list.addEventListener("click", (event) => copyFrom(event.target.closest("[data-copy]")));
     new ResizeObserver(() => this.#following && this.scrollToEnd()).observe(list);
   }
 
@@ -99,13 +98,11 @@ export class MessageView {
    * @param {{ figures?: string, actions?: HTMLElement[] }} [end]
    */
   finish({ figures = "", actions = [] } = {}) {
-    const copy = element("button", { type: "button", className: "copy", "aria-label": "Copy answer" }, "Copy");
-    copy.dataset.copy = "message";
+    const copy = copyButton("answer", () => this.message.content);
     copy.hidden = !this.message.content;
     const note = element("span", { className: "note" }, this.message.note ?? "");
     this.#foot.replaceChildren(copy, ...actions, note, element("span", { className: "muted" }, figures));
     this.#foot.hidden = false;
-    copySources.set(copy, () => this.message.content);
   }
 
   /** Shows an error in place of the rest. @param {{ code: string, title: string, message: string, remedy: string }} fault */
@@ -120,17 +117,4 @@ export class MessageView {
     );
     this.#body.after(box);
   }
-}
-
-/** What a message's copy button copies; a code block's finds its code in the page. */
-const copySources = new WeakMap();
-
-async function copyFrom(button) {
-  if (!button) return;
-  const text = copySources.get(button)?.() ?? button.closest(".code").querySelector("pre").textContent;
-  const copied = await navigator.clipboard.writeText(text).then(() => true, () => false);
-  button.textContent = copied ? "Copied" : "Not allowed";
-  setTimeout(() => {
-    button.textContent = "Copy";
-  }, COPIED_MS);
 }
