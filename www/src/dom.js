@@ -19,17 +19,6 @@ export function element(tag, properties = {}, ...children) {
   return node;
 }
 
-/** A decorative icon from the page's symbols. @param {string} name */
-export function icon(name) {
-  const space = "http://www.w3.org/2000/svg";
-  const svg = document.createElementNS(space, "svg");
-  const use = document.createElementNS(space, "use");
-  svg.setAttribute("aria-hidden", "true");
-  use.setAttribute("href", `#${name}`);
-  svg.append(use);
-  return svg;
-}
-
 /** Runs `handlers[action]` when an element with `data-action="action"` is clicked. @param {Record<string, () => void>} handlers */
 export function onAction(handlers) {
   document.addEventListener("click", (event) => {
