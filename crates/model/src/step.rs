@@ -3,12 +3,15 @@
 //! A family's file spells out its block with these; each part reads and writes the buffers of [`Scratch`].
 
 use kernels::rope::Rope;
-use kernels::{Matrix, Pool, activation, attention, matmul, norm};
+use kernels::{Matrix, Pool, activation, attention, for_each_chunk, matmul, norm};
 
 use crate::Config;
 use crate::cache::Cache;
 use crate::scratch::Scratch;
 use crate::weights::{Attention, FeedForward, Linear, Model};
+
+/// Rows of an element-wise operation that a thread takes at a time: some tens of microseconds of work.
+const ROWS_PER_CHUNK: usize = 4;
 
 /// One forward pass under way.
 pub(crate) struct Step<'a> {
@@ -153,7 +156,15 @@ impl<'a> Step<'a> {
         );
         project(self.pool, &weights.up, &mut scratch.normed, &mut scratch.up);
         let gated = scratch.gated.reset(self.rows, width);
-        activation::silu_mul(&scratch.gate, &scratch.up, gated);
+        let (gate, up) = (&scratch.gate, &scratch.up);
+        for_each_chunk(self.pool, gated, ROWS_PER_CHUNK * width, &|index, out| {
+            let range = index * ROWS_PER_CHUNK * width..;
+            activation::silu_mul(
+                &gate[range.clone()][..out.len()],
+                &up[range][..out.len()],
+                out,
+            );
+        });
         scratch
             .delta
             .resize(self.rows * self.config.embedding_length, 0.0);

@@ -202,14 +202,12 @@ pub(crate) fn find(headers: &[Header], config: &Config) -> Result<Vec<Found>, Er
 
 fn check(spec: Spec, info: &TensorInfo) -> Result<Found, Error> {
     let expected = spec.shape.dimensions();
-    let significant = info
-        .shape
-        .iter()
-        .rposition(|&length| length != 1)
-        .map_or(1, |last| last + 1);
-    let significant =
-        &info.shape[..significant.clamp(expected.len().min(info.shape.len()), info.shape.len())];
-    if significant != expected {
+    // Dimensions of one at the end say nothing: some writers always give the same number of dimensions.
+    let agrees = info.shape.starts_with(&expected)
+        && info.shape[expected.len()..]
+            .iter()
+            .all(|&length| length == 1);
+    if !agrees {
         return Err(Error::Shape {
             tensor: spec.name,
             found: info.shape.clone(),
