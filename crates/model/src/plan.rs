@@ -37,7 +37,7 @@ impl Plan {
 
     /// About how many bytes intermediate results take when at most `rows` tokens are in a batch and logits are
     /// wanted for `logits` of them.
-    pub fn scratch_bytes(&self, rows: usize, logits: usize) -> usize {
+    pub fn scratch_bytes(&self, rows: usize, logits: usize) -> u64 {
         let config = &self.config;
         let activations = config.embedding_length
             + config.heads * config.value_length
@@ -48,8 +48,13 @@ impl Plan {
             + config.kv_heads * (config.key_length + config.value_length)
             + 2 * config.feed_forward_length
             + config.rope.dims;
-        rows * (activations * self.prepared_bytes + floats * size_of::<f32>())
-            + logits * config.vocab_size * size_of::<f32>()
+        let float_bytes = size_of::<f32>() as u64;
+        let row_bytes =
+            activations as u64 * self.prepared_bytes as u64 + floats as u64 * float_bytes;
+        let logits_bytes = config.vocab_size as u64 * float_bytes;
+        (rows as u64)
+            .saturating_mul(row_bytes)
+            .saturating_add((logits as u64).saturating_mul(logits_bytes))
     }
 }
 

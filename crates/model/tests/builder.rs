@@ -122,7 +122,7 @@ fn the_plan_tells_the_memory_that_is_taken() {
             context.kv_bytes(),
             128 * plan.kv_bytes_per_token(KvType::F32).unwrap()
         );
-        let (told, taken) = (plan.scratch_bytes(128, 1), context.scratch_bytes());
+        let (told, taken) = (plan.scratch_bytes(128, 1), context.scratch_bytes() as u64);
         assert!(
             taken * 9 <= told * 10 && told <= taken * 2,
             "{}: {told} told, {taken} taken",
