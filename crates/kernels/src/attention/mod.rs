@@ -12,7 +12,7 @@
 //!
 //! All query heads that share a key–value head, and the tokens of a prompt chunk, are rows that go through a block
 //! together, so that it is read, and converted to floats, once for all of them. What a row computes does not depend on
-//! the rows beside it: blocks are always of [`BLOCK`] tokens from the start of the sequence, and every sum has a fixed
+//! the rows beside it: blocks are always of [`crate::kv::BLOCK`] tokens from the start of the sequence, and every sum has a fixed
 //! order (products: ascending, one after the other; the sum of weights: that of `crate::sum`).
 
 mod head;
