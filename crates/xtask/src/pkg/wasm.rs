@@ -1,18 +1,22 @@
 //! The wasm module, once per variant: cargo, then wasm-bindgen, then wasm-opt.
 
+use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use sha2::{Digest, Sha256};
 
-use crate::project::{Project, run, say};
+use crate::project::{Project, output, run, say};
 use crate::tools;
 
 /// wasm-bindgen's JavaScript, its types, and the module itself.
 pub(super) const GLUE: &str = "minnow.js";
 pub(super) const GLUE_TYPES: &str = "minnow.d.ts";
 pub(super) const MODULE: &str = "minnow_bg.wasm";
+
+/// The cargo profile that a page downloads.
+const PROFILE: &str = "wasm";
 
 /// One build of the wasm module.
 pub(crate) struct Variant {
@@ -69,7 +73,7 @@ pub(super) fn build(project: &Project, variant: &Variant, template: &Path) -> Re
     say(format!("Building the {} module", variant.name));
     run(project
         .cargo()
-        .args(["build", "--quiet", "--release", "--package", "web"])
+        .args(["build", "--quiet", "--profile", PROFILE, "--package", "web"])
         .args([
             "--target",
             tools::WASM_TARGET,
@@ -77,11 +81,15 @@ pub(super) fn build(project: &Project, variant: &Variant, template: &Path) -> Re
             &variant.target_dir(),
         ])
         .env_remove("CARGO_ENCODED_RUSTFLAGS")
-        .env("RUSTFLAGS", variant.rustflags()))?;
+        .env(
+            "RUSTFLAGS",
+            format!("{} {}", variant.rustflags(), without_local_paths(project)?),
+        ))?;
     let compiled = project
         .path(variant.target_dir())
         .join(tools::WASM_TARGET)
-        .join("release/web.wasm");
+        .join(PROFILE)
+        .join("web.wasm");
 
     let folder = project.path(variant.target_dir()).join("package");
     let stamp = folder.join(".made-from");
@@ -104,6 +112,26 @@ pub(super) fn build(project: &Project, variant: &Variant, template: &Path) -> Re
         .arg(&module))?;
     fs::write(&stamp, made_from).with_context(|| format!("cannot write {}", stamp.display()))?;
     Ok(folder)
+}
+
+/// Compiler flags that keep this machine's folders out of the module's panic messages: what is published tells nothing
+/// about who built it, and is the same wherever it is built.
+fn without_local_paths(project: &Project) -> Result<String> {
+    let sysroot = PathBuf::from(output(
+        project.command("rustc").args(["--print", "sysroot"]),
+    )?);
+    let cargo_home = env::var_os("CARGO_HOME").map(PathBuf::from);
+    let cargo_home = cargo_home.or_else(|| env::home_dir().map(|home| home.join(".cargo")));
+    let folders = [
+        Some((project.path(""), "")),
+        Some((sysroot.join("lib/rustlib/src/rust"), "rust")),
+        cargo_home.map(|home| (home.join("registry/src"), "registry")),
+    ];
+    let flags = folders
+        .into_iter()
+        .flatten()
+        .map(|(folder, name)| format!("--remap-path-prefix={}={name}", folder.display()));
+    Ok(flags.collect::<Vec<_>>().join(" "))
 }
 
 /// Changes when the compiled module, or the programs that work on it, or this very program change.
