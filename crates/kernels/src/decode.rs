@@ -10,8 +10,9 @@ use crate::Activations;
 use crate::isa::{Simd, Task};
 use crate::layout::{GROUP, Layout};
 
-/// Row groups advanced together.
-const STREAMS: usize = 4;
+/// Row groups advanced together. Four instead of two were faster on one machine, but on another the K formats,
+/// whose blocks are large, were only half as fast with four.
+const STREAMS: usize = 2;
 
 /// Products of consecutive row groups with the one row of `acts`.
 pub(crate) struct MatVec<'a, L: Layout> {

@@ -2,6 +2,8 @@
 //!
 //! Both do a known amount of work and return something computed from all of it, so that nothing is optimized away.
 
+use std::hint::black_box;
+
 use crate::dot::DotForm;
 use crate::isa::{Bytes16, Isa, Simd, Task};
 
@@ -37,15 +39,14 @@ pub fn read(data: &[u64]) -> u64 {
 /// to do and nothing to wait for.
 #[must_use]
 pub fn multiply(isa: Isa, rounds: usize) -> u64 {
-    isa.run(Multiply {
-        rounds,
-        weights: &[[1; 16]; WEIGHTS],
-    })
+    let weights = black_box(&[[1; 16]; WEIGHTS][..]);
+    isa.run(Multiply { rounds, weights })
 }
 
 struct Multiply<'a> {
     rounds: usize,
-    weights: &'a [Bytes16; WEIGHTS],
+    /// Of a length the compiler does not know, so that it does not unroll the loop.
+    weights: &'a [Bytes16],
 }
 
 impl Task for Multiply<'_> {
@@ -54,10 +55,10 @@ impl Task for Multiply<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, s: S) -> u64 {
         // As in a tile, two vectors of weights × four steps of activations.
-        let steps = std::hint::black_box(S::Dot::steps(s, s.splat_u8(1)));
+        let steps = black_box(S::Dot::steps(s, s.splat_u8(1)));
         let mut acc = [[s.splat_i32(0); 2]; ACCUMULATORS / 2];
         for _ in 0..self.rounds {
-            for pair in std::hint::black_box(self.weights).as_chunks::<2>().0 {
+            for pair in self.weights.as_chunks::<2>().0 {
                 let weights = [s.load(&pair[0]), s.load(&pair[1])];
                 for (acc, step) in acc.iter_mut().zip(&steps) {
                     acc[0] = S::Dot::sub(s, acc[0], weights[0], step);
