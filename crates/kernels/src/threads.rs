@@ -135,6 +135,13 @@ impl Crew {
         }
     }
 
+    /// For a worker that was torn out of [`work`](Self::work) in the middle of a part, by a trap that no code here sees:
+    /// takes it out of the job, whose caller then panics instead of waiting for ever.
+    pub fn abandon(&self) {
+        self.panicked.store(true, Ordering::Relaxed);
+        self.door.fetch_sub(1, Ordering::Release);
+    }
+
     fn wake_sleepers(&self) {
         if self.sleepers.load(Ordering::SeqCst) > 0 {
             // Taking the lock once makes sure that a worker past its last look has reached `wait`.

@@ -132,7 +132,8 @@ fn native(project: &Project) -> Result<()> {
 fn wasm_kernels(project: &Project) -> Result<()> {
     tools::wasm_target(project)?;
     let runner = tools::wasm_bindgen(project)?.join("wasm-bindgen-test-runner");
-    for variant in pkg::VARIANTS {
+    // Threads are tested natively, and in the package as a whole.
+    for variant in pkg::VARIANTS.iter().filter(|variant| !variant.threads) {
         run(project
             .cargo()
             .args([

@@ -32,7 +32,7 @@ pub(super) fn check(dist: &Path) -> Result<()> {
         let module = gzipped(&folder.join(MODULE))?;
         let scripts = common + gzipped(&folder.join(GLUE))?;
         println!(
-            "{:8} wasm {module:7} B gzipped, JavaScript {scripts:6} B gzipped",
+            "{:15} wasm {module:7} B gzipped, JavaScript {scripts:6} B gzipped",
             variant.name
         );
         for (what, size, budget) in [
