@@ -137,7 +137,6 @@ fn wasm_kernels(project: &Project) -> Result<()> {
             .cargo()
             .args([
                 "test",
-                "--quiet",
                 "--package",
                 "kernels",
                 "--target",
@@ -163,7 +162,6 @@ fn browser(project: &Project) -> Result<()> {
         .cargo()
         .args([
             "test",
-            "--quiet",
             "--package",
             "web",
             "--target",
