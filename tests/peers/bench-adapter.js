@@ -13,7 +13,7 @@ export default class Engine {
 
   async generate(n, onToken) {
     const stream = await this.minnow.completions.create({
-      prompt: this.input, max_tokens: n, temperature: 0, ignore_eos: true, cache_prompt: false, stream: true,
+      prompt: this.input, max_tokens: n, temperature: 0, ignore_eos: true, stream: true,
       stream_options: { include_usage: true },
     });
     for await (const chunk of stream) {

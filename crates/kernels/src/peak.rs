@@ -5,16 +5,15 @@
 use std::hint::black_box;
 
 use crate::dot::DotForm;
-use crate::isa::{Bytes16, Isa, Simd, Task};
+use crate::isa::{Isa, Simd, Task};
+use crate::layout::{PANEL, tile_step};
+use crate::prepared::TILE;
 
-/// Weight vectors of [`multiply`], all in the first-level cache.
-const WEIGHTS: usize = 256;
+/// Steps of the inner loop of [`multiply`], all in the first-level cache.
+const STEPS: usize = 64;
 
-/// Independent accumulators of [`multiply`], as many as a tile has.
-const ACCUMULATORS: usize = 8;
-
-/// Multiplications in a round of [`multiply`]: each weight vector has 16 values, and meets half of the accumulators.
-pub const ROUND: usize = WEIGHTS * ACCUMULATORS / 2 * 16;
+/// Multiplications in a round of [`multiply`]: a step has two vectors of 16 weights and four of activations.
+pub const ROUND: usize = STEPS * PANEL * TILE * 16;
 
 /// Reads all of `data`, from several places in turn.
 #[must_use]
@@ -35,43 +34,35 @@ pub fn read(data: &[u64]) -> u64 {
     sums.into_iter().fold(0, |all, sum| all ^ sum)
 }
 
-/// Does `rounds` × [`ROUND`] integer multiplications as the inner loops of the kernels do them, with nothing else
-/// to do and nothing to wait for.
+/// Does `rounds` × [`ROUND`] integer multiplications in the inner loop of matrix–matrix products, with nothing around
+/// it.
 #[must_use]
 pub fn multiply(isa: Isa, rounds: usize) -> u64 {
-    let weights = black_box(&[[1; 16]; WEIGHTS][..]);
-    isa.run(Multiply { rounds, weights })
+    isa.run(Multiply { rounds })
 }
 
-struct Multiply<'a> {
+struct Multiply {
     rounds: usize,
-    /// Of a length the compiler does not know, so that it does not unroll the loop.
-    weights: &'a [Bytes16],
 }
 
-impl Task for Multiply<'_> {
+impl Task for Multiply {
     type Output = u64;
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) -> u64 {
-        // As in a tile, two vectors of weights × four steps of activations.
-        let steps = black_box(S::Dot::steps(s, s.splat_u8(1)));
-        let mut acc = [[s.splat_i32(0); 2]; ACCUMULATORS / 2];
+        let acts = [[S::Dot::steps(s, s.splat_u8(1))[0]; TILE]; STEPS];
+        let (weights, acts) = black_box(([[[1; 16]; PANEL]; STEPS], acts));
+        let mut acc = [[s.splat_i32(0); TILE]; PANEL];
         for _ in 0..self.rounds {
-            for pair in self.weights.as_chunks::<2>().0 {
-                let weights = [s.load(&pair[0]), s.load(&pair[1])];
-                for (acc, step) in acc.iter_mut().zip(&steps) {
-                    acc[0] = S::Dot::sub(s, acc[0], weights[0], step);
-                    acc[1] = S::Dot::sub(s, acc[1], weights[1], step);
-                }
+            // Of a length the compiler does not know, so that it does not unroll the loop.
+            for (weights, acts) in weights.iter().zip(&acts).take(black_box(STEPS)) {
+                tile_step::<S, S::Dot>(s, &mut acc, weights, acts);
             }
         }
-        let mut sum = 0;
-        for acc in acc.as_flattened() {
+        acc.as_flattened().iter().fold(0, |sum, acc| {
             let mut bytes = [0; 16];
             s.store(*acc, &mut bytes);
-            sum ^= u64::from(bytes[0]);
-        }
-        sum
+            sum ^ u64::from(bytes[0])
+        })
     }
 }

@@ -12,7 +12,7 @@ const DEFAULT_CONTEXT: usize = 4096;
 
 /// How a model is fetched and kept.
 #[derive(Deserialize, Tsify, Default)]
-#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+#[serde(rename_all = "camelCase", default)]
 pub struct FetchSettings {
     /// Headers for every request for the model's own files, name and value.
     #[tsify(optional)]
@@ -60,7 +60,7 @@ pub enum KvCache {
 
 /// How the engine is set up.
 #[derive(Deserialize, Tsify, Default, Clone, Copy)]
-#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+#[serde(rename_all = "camelCase", default)]
 pub struct EngineSettings {
     /// Tokens one request may have, prompt and answer together; at most what the model was trained
     /// for, which is also the default up to 4096.

@@ -138,7 +138,6 @@ fn wasm_kernels(project: &Project) -> Result<()> {
             .cargo()
             .args([
                 "test",
-                "--quiet",
                 "--package",
                 "kernels",
                 "--target",
@@ -162,14 +161,7 @@ fn browser(project: &Project) -> Result<()> {
     let runner = tools::wasm_bindgen(project)?.join("wasm-bindgen-test-runner");
     run(project
         .cargo()
-        .args([
-            "test",
-            "--quiet",
-            "--package",
-            "web",
-            "--target",
-            tools::WASM_TARGET,
-        ])
+        .args(["test", "--package", "web", "--target", tools::WASM_TARGET])
         .args(["--target-dir", &variant.target_dir()])
         .env("RUSTFLAGS", variant.rustflags())
         .env("CHROMEDRIVER", driver)

@@ -123,8 +123,6 @@ enum Kind {
     Simd128,
     #[cfg(all(target_arch = "wasm32", target_feature = "relaxed-simd"))]
     Relaxed,
-    #[cfg(all(target_arch = "wasm32", target_feature = "relaxed-simd"))]
-    RelaxedQuads,
 }
 
 /// An arrangement of activations: [`ByteDot`], [`WordDot`] or [`QuadDot`].
@@ -145,11 +143,7 @@ impl Isa {
     #[must_use]
     pub fn best() -> Self {
         #[cfg(all(target_arch = "wasm32", target_feature = "relaxed-simd"))]
-        return Self(if wasm::saturates() {
-            Kind::Relaxed
-        } else {
-            Kind::RelaxedQuads
-        });
+        return Self(Kind::Relaxed);
         #[cfg(all(
             target_arch = "wasm32",
             target_feature = "simd128",
@@ -182,8 +176,6 @@ impl Isa {
             Kind::Simd128,
             #[cfg(all(target_arch = "wasm32", target_feature = "relaxed-simd"))]
             Kind::Relaxed,
-            #[cfg(all(target_arch = "wasm32", target_feature = "relaxed-simd"))]
-            Kind::RelaxedQuads,
         ];
         #[allow(unused_mut, reason = "only some machines have more")]
         let mut all = all.map(Self).to_vec();
@@ -212,8 +204,6 @@ impl Isa {
             Kind::Simd128 => "simd128",
             #[cfg(all(target_arch = "wasm32", target_feature = "relaxed-simd"))]
             Kind::Relaxed => "relaxed-simd",
-            #[cfg(all(target_arch = "wasm32", target_feature = "relaxed-simd"))]
-            Kind::RelaxedQuads => "relaxed-simd (quads)",
         }
     }
 
@@ -236,8 +226,6 @@ impl Isa {
             Kind::Simd128 => task.run(wasm::Simd128::<WordDot>::new()),
             #[cfg(all(target_arch = "wasm32", target_feature = "relaxed-simd"))]
             Kind::Relaxed => task.run(wasm::Simd128::<ByteDot>::new()),
-            #[cfg(all(target_arch = "wasm32", target_feature = "relaxed-simd"))]
-            Kind::RelaxedQuads => task.run(wasm::Simd128::<QuadDot>::new()),
         }
     }
 }

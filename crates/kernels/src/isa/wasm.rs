@@ -1,8 +1,6 @@
 //! WebAssembly's 128-bit vectors, with relaxed-simd where the build enables it.
 
 use std::arch::wasm32::*;
-#[cfg(target_feature = "relaxed-simd")]
-use std::hint::black_box;
 use std::marker::PhantomData;
 
 use super::{Bytes16, Simd};
@@ -17,18 +15,6 @@ impl<D> Simd128<D> {
     pub(super) const fn new() -> Self {
         Self(PhantomData)
     }
-}
-
-/// Whether the engine forms the sums of four byte products from saturated sums of two, that is, with x86's
-/// `pmaddubsw`: then it needs three instructions where newer x86 and ARM have one, and sums of two are better.
-///
-/// It shows in weights that are too large: their products are unspecified, and differ.
-#[cfg(target_feature = "relaxed-simd")]
-pub(super) fn saturates() -> bool {
-    const SATURATED: i32 = 2 * i16::MAX as i32;
-    let (weights, activations) = black_box((u8x16_splat(255), i8x16_splat(127)));
-    let sums = i32x4_relaxed_dot_i8x16_i7x16_add(activations, weights, i32x4_splat(0));
-    i32x4_extract_lane::<0>(sums) == SATURATED
 }
 
 impl<D: DotForm> Simd for Simd128<D> {
@@ -159,15 +145,9 @@ impl<D: DotForm> Simd for Simd128<D> {
         )
     }
 
-    #[cfg(target_feature = "relaxed-simd")]
     #[inline(always)]
     fn add_dot_u7_i8(self, acc: v128, w: v128, a: v128) -> v128 {
-        i32x4_relaxed_dot_i8x16_i7x16_add(a, w, acc)
-    }
-    #[cfg(not(target_feature = "relaxed-simd"))]
-    #[inline(always)]
-    fn add_dot_u7_i8(self, acc: v128, w: v128, a: v128) -> v128 {
-        i32x4_add(acc, i32x4_extadd_pairwise_i16x8(self.dot_u7_i8(w, a)))
+        i32x4_add(acc, i32x4_dot_i16x8(self.dot_u7_i8(w, a), i16x8_splat(1)))
     }
 
     #[cfg(target_feature = "relaxed-simd")]

@@ -31,6 +31,7 @@ pub(crate) use nibbles::{Q4_0, Q4_1, Q5_0, Q5_1};
 pub(crate) use q4_k::{Q4K, Q5K};
 pub(crate) use q6_k::Q6K;
 pub(crate) use q8_0::Q8_0;
+pub(crate) use tile::tile_step;
 
 /// Rows in a packed block.
 pub(crate) const GROUP: usize = 4;

@@ -20,7 +20,7 @@ pub(crate) struct Panel32<const MIN: usize> {
 
 /// The accumulators of a tile, decreased by one step of weights and activations.
 #[inline(always)]
-pub(super) fn tile_step<S: Simd, D: DotForm>(
+pub(crate) fn tile_step<S: Simd, D: DotForm>(
     s: S,
     acc: &mut [[S::V; TILE]; PANEL],
     weights: &[Bytes16; PANEL],
