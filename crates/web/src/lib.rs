@@ -30,4 +30,4 @@ pub use request::{ChatInput, GenerateRequest, Prompt};
 pub use session::{Memory, Session, SessionInfo};
 pub use settings::{EngineSettings, FetchSettings, KvCache};
 pub use store::{clear_models, list_models, remove_model, storage_usage, verify_model};
-pub use threads::{compute, compute_failed, use_threads, compiled_module};
+pub use threads::{compiled_module, compute, compute_failed, use_threads};
