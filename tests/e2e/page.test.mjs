@@ -110,11 +110,11 @@ describe("a first visit, and the ones after it", () => {
   test("Shift+Enter starts a line, Esc stops an answer, and what was written stays", async () => {
     const { page } = demo;
     const prompt = page.getByLabel("Message", { exact: true });
-    await prompt.fill("Count from one");
+    await prompt.fill("Write a very long story");
     await page.keyboard.press("Shift+Enter");
-    await page.keyboard.type("to fifty.");
-    assert.equal(await prompt.inputValue(), "Count from one\nto fifty.");
-    const answer = await ask(page, "Count from one\nto fifty.");
+    await page.keyboard.type("about a fisherman and the sea.");
+    assert.equal(await prompt.inputValue(), "Write a very long story\nabout a fisherman and the sea.");
+    const answer = await ask(page, "Write a very long story\nabout a fisherman and the sea.");
     await page.keyboard.press("Escape");
     await finished(page);
     const written = await answer.locator(".message-body").textContent();

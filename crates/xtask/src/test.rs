@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use anyhow::{Result, bail};
 
-use crate::project::{Project, run, say};
+use crate::project::{Project, output, run, say};
 use crate::{checks, default_model, demo, pkg, tools};
 
 #[derive(Debug, clap::Args)]
@@ -132,6 +132,7 @@ fn native(project: &Project) -> Result<()> {
 fn wasm_kernels(project: &Project) -> Result<()> {
     tools::wasm_target(project)?;
     let runner = tools::wasm_bindgen(project)?.join("wasm-bindgen-test-runner");
+    let node_arguments = relaxed_simd_switch(project)?;
     // Threads are tested natively, and in the package as a whole.
     for variant in pkg::VARIANTS.iter().filter(|variant| !variant.threads) {
         run(project
@@ -145,9 +146,18 @@ fn wasm_kernels(project: &Project) -> Result<()> {
             ])
             .args(["--target-dir", &variant.target_dir()])
             .env("RUSTFLAGS", variant.rustflags())
+            .env("NODE_ARGS", node_arguments)
             .env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER", &runner))?;
     }
     Ok(())
+}
+
+/// The switch that Node.js 20 wants before it loads relaxed SIMD; later releases load it without, and may refuse to
+/// start with it.
+fn relaxed_simd_switch(project: &Project) -> Result<&'static str> {
+    const SWITCH: &str = "--experimental-wasm-relaxed-simd";
+    let known = output(tools::node(project)?.args([SWITCH, "--eval", "0"])).is_ok();
+    Ok(if known { SWITCH } else { "" })
 }
 
 fn package(project: &Project) -> Result<()> {
