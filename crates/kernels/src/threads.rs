@@ -317,6 +317,29 @@ mod tests {
     }
 
     #[test]
+    fn a_worker_that_was_torn_out_of_a_job_fails_it_and_does_not_hold_it() {
+        let (pool, crew) = Threads::unstaffed(2);
+        let abandoned = AtomicBool::new(false);
+        let result = thread::scope(|scope| {
+            scope.spawn(|| {
+                let job = crew.await_job(0).unwrap();
+                assert!(crew.enter(job));
+                crew.abandon();
+                abandoned.store(true, Ordering::SeqCst);
+            });
+            catch_unwind(AssertUnwindSafe(|| {
+                pool.run(2, &|_| {
+                    while !abandoned.load(Ordering::SeqCst) {
+                        thread::yield_now();
+                    }
+                });
+            }))
+        });
+        assert!(result.is_err());
+        assert_eq!(sums(&pool, 3), [1, 2, 3]);
+    }
+
+    #[test]
     fn a_pool_without_its_workers_still_works() {
         let (pool, crew) = Threads::unstaffed(4);
         assert_eq!(sums(&pool, 3), [1, 2, 3]);
