@@ -186,20 +186,9 @@ pub(crate) fn chromium() -> Result<PathBuf> {
     if let Some(found) = found() {
         return Ok(found);
     }
-    apt_install(&["chromium", "chromium-driver"])
+    apt_install(&["chromium"])
         .context("Chromium is missing: install it, or name one in $CHROMIUM")?;
     found().context("Debian's chromium package brought no program of that name")
-}
-
-/// `chromedriver`, which the wasm tests drive the browser with.
-pub(crate) fn chromedriver() -> Result<PathBuf> {
-    if let Some(found) = find_program(&["chromedriver"]) {
-        return Ok(found);
-    }
-    apt_install(&["chromium-driver"])
-        .context("chromedriver is missing: install the one of your Chromium's version")?;
-    find_program(&["chromedriver"])
-        .context("Debian's chromium-driver package brought no chromedriver")
 }
 
 /// Python with pip, for what only PyPI carries.
