@@ -1,5 +1,5 @@
 // SmolLM2-135M-Instruct says in the browser what it says in llama.cpp: the golden answers of tests/fixtures/models, with
-// the `simd` and the `relaxed` build, and with the command-line program. The three of ours must agree to the token;
+// every build, and with the command-line program. All of ours must agree to the token, however many threads they have;
 // llama.cpp rounds in its own way, so that a step at which its best token leads by little may go either way.
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
@@ -11,7 +11,15 @@ import { promisify } from "node:util";
 import { launch } from "./browser.mjs";
 import { modelPath, openDemo, serveDemo } from "./demo.mjs";
 
-const VARIANTS = ["simd", "relaxed"];
+/** Each build, the threaded ones on one thread and on two, by a name for it. */
+const RUNS = {
+  simd: { variant: "simd", threads: 1 },
+  relaxed: { variant: "relaxed", threads: 1 },
+  "simd-threads on 1": { variant: "simd-threads", threads: 1 },
+  "simd-threads on 2": { variant: "simd-threads", threads: 2 },
+  "relaxed-threads on 1": { variant: "relaxed-threads", threads: 1 },
+  "relaxed-threads on 2": { variant: "relaxed-threads", threads: 2 },
+};
 const GENERATED = 48;
 /** A step whose best logit leads by less than this may go either way. */
 const NEAR_TIE = 0.5;
@@ -37,7 +45,7 @@ const source = `models/${basename(modelPath())}`;
 let browser;
 let site;
 let demo;
-/** What each variant answered, by its name. */
+/** What each run answered, by its name. */
 const answers = {};
 
 before(async () => {
@@ -50,33 +58,36 @@ after(async () => {
   await site?.close();
 });
 
-for (const variant of VARIANTS) {
-  test(`${variant}: ${prompts.length} answers are llama.cpp's`, { timeout: 600_000 }, async () => {
-    const run = await demo.page.evaluate(answerAll, { variant, prompts, source, GENERATED, ALTERNATIVES, CONTEXT });
-    answers[variant] = run.answers;
+for (const [name, { variant, threads }] of Object.entries(RUNS)) {
+  test(`${name}: ${prompts.length} answers are llama.cpp's`, { timeout: 600_000 }, async () => {
+    const run = await demo.page.evaluate(answerAll, { variant, threads, prompts, source, GENERATED, ALTERNATIVES, CONTEXT });
+    answers[name] = run.answers;
     assert.equal(run.variant, variant);
+    assert.equal(run.threads, threads);
     let compared = 0;
     for (const [index, prompt] of prompts.entries()) compared += stepsCompared(run.answers[index], await texts(prompt.generated), prompt);
     const all = prompts.reduce((sum, { generated }) => sum + generated.length, 0);
-    console.log(`${variant}: ${compared} of ${all} steps compared, ${run.tokensPerSecond.toFixed(1)} tokens/s`);
+    console.log(`${name}: ${compared} of ${all} steps compared, ${run.tokensPerSecond.toFixed(1)} tokens/s`);
     assert.ok(compared >= COMPARED * all);
   });
 
-  test(`${variant}: the first logits are within ${LOGIT_TOLERANCE} of their range of llama.cpp's`, async () => {
+  test(`${name}: the first logits are within ${LOGIT_TOLERANCE} of their range of llama.cpp's`, async () => {
     const differences = [];
     for (const [index, golden] of logits.entries()) {
-      differences.push(logitDifference(answers[variant][index], await texts(golden.largest.ids), golden));
+      differences.push(logitDifference(answers[name][index], await texts(golden.largest.ids), golden));
     }
-    console.log(`${variant}: root-mean-square differences up to ${Math.max(...differences).toExponential(1)} of the range`);
+    console.log(`${name}: root-mean-square differences up to ${Math.max(...differences).toExponential(1)} of the range`);
     for (const [index, difference] of differences.entries()) assert.ok(difference <= LOGIT_TOLERANCE, `${prompts[index].name}: ${difference}`);
   });
 }
 
 test("the builds give the same tokens, with the same probabilities", () => {
   for (const [index, { name }] of prompts.entries()) {
-    const [simd, relaxed] = VARIANTS.map((variant) => answers[variant][index]);
-    assert.deepEqual(relaxed.tokens, simd.tokens, name);
-    assert.deepEqual(relaxed.logprobs, simd.logprobs, name);
+    for (const run of Object.keys(RUNS)) {
+      const [simd, other] = [answers.simd[index], answers[run][index]];
+      assert.deepEqual(other.tokens, simd.tokens, `${name}, ${run}`);
+      assert.deepEqual(other.logprobs, simd.logprobs, `${name}, ${run}`);
+    }
   }
 });
 
@@ -100,10 +111,10 @@ test("peak memory at a full context is that of the weights and the cache, and li
 const texts = (ids) => demo.page.evaluate((ids) => Promise.all(ids.map((id) => window.minnow.detokenize([id], { special: true }))), ids);
 
 /** Runs in the page: loads the model and gives every prompt's greedy answer. */
-async function answerAll({ variant, prompts, source, GENERATED, ALTERNATIVES, CONTEXT }) {
+async function answerAll({ variant, threads, prompts, source, GENERATED, ALTERNATIVES, CONTEXT }) {
   const { Minnow } = await import("minnow-llm");
   await window.minnow?.unload();
-  window.minnow = await Minnow.load(source, { variant, contextLength: CONTEXT });
+  window.minnow = await Minnow.load(source, { variant, threads, contextLength: CONTEXT });
   const answers = [];
   const spent = { tokens: 0, seconds: 0 };
   for (const { ids } of prompts) {
@@ -113,7 +124,8 @@ async function answerAll({ variant, prompts, source, GENERATED, ALTERNATIVES, CO
     spent.tokens += timings.predicted_n;
     spent.seconds += timings.predicted_ms / 1000;
   }
-  return { variant: window.minnow.info.variant, answers, tokensPerSecond: spent.tokens / spent.seconds };
+  const { info } = window.minnow;
+  return { variant: info.variant, threads: info.threads, answers, tokensPerSecond: spent.tokens / spent.seconds };
 }
 
 /** Runs in the page: the memory of a model just loaded, after a prompt that fills the context. */

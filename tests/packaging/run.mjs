@@ -22,6 +22,14 @@ const model = join(root, "tests/fixtures/models/tiny/llama-q4_1.gguf");
 /** Long enough for a first start of the browser on a slow machine. */
 const PATIENCE_MS = 60_000;
 
+const ISOLATION = { "Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Embedder-Policy": "require-corp" };
+
+const VARIANTS = ["simd", "relaxed", "simd-threads", "relaxed-threads"];
+
+/** What the app is to get in a page that may not share memory, and in one that may. */
+const ALONE = { threads: 1, variant: /^(simd|relaxed)$/ };
+const TOGETHER = { wishes: { threads: 2 }, threads: 2, variant: /^(simd|relaxed)-threads$/ };
+
 const CHROMIUM_FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"];
 
 const execute = promisify(execFile);
@@ -50,23 +58,24 @@ async function project(name) {
 }
 
 /** Opens the app served from `folder`, and sees to it that it says something. */
-async function answers(folder, headers = {}) {
+async function answers(folder, headers = {}, expected = ALONE) {
   const server = await serve(folder, { headers, files: { "/model.gguf": model } });
   try {
-    return await answersAt(server.address);
+    return await answersAt(server.address, expected);
   } finally {
     await server.close();
   }
 }
 
-async function answersAt(address) {
+/** Loads the app with the wishes of `expected`, and sees to it that it gets what is expected, and answers. */
+async function answersAt(address, { wishes = {}, threads, variant, complaints: harmless = /^$/ } = ALONE) {
   const context = await browser.newContext();
   try {
     const page = await context.newPage();
     const complaints = [];
-    page.on("console", (message) => message.type() === "error" && complaints.push(message.text()));
+    page.on("console", (message) => message.type() === "error" && !harmless.test(message.text()) && complaints.push(message.text()));
     page.on("pageerror", (error) => complaints.push(String(error)));
-    await page.goto(address);
+    await page.goto(`${address}?wishes=${encodeURIComponent(JSON.stringify(wishes))}`);
     const output = page.locator("#output[data-outcome]");
     await output.waitFor({ state: "attached", timeout: PATIENCE_MS }).catch(() => {
       throw new Error(`the page did not come to an end: ${complaints.join("; ") || "and said nothing"}`);
@@ -76,7 +85,9 @@ async function answersAt(address) {
     assert(complaints.length === 0, `the console shows: ${complaints.join("; ")}`);
     assert(outcome.text.length > 0 && outcome.finish === "length", `unexpected answer: ${JSON.stringify(outcome)}`);
     assert(outcome.completion_tokens === 3, `asked for 3 tokens, got ${outcome.completion_tokens}`);
-    return `${outcome.variant} build, ${JSON.stringify(outcome.text)}`;
+    assert(variant.test(outcome.variant), `the ${outcome.variant} build was chosen`);
+    assert(threads === outcome.threads, `${threads} threads were expected, there are ${outcome.threads}: ${outcome.threadsReason}`);
+    return `${outcome.variant} build, threads: ${outcome.threads} (${outcome.threadsReason}), ${JSON.stringify(outcome.text)}`;
   } finally {
     await context.close();
   }
@@ -93,7 +104,9 @@ async function plainPage(name) {
 const steps = {
   "npm pack holds what it should": async () => {
     const files = (await run("tar", ["-tzf", tarball])).trim().split("\n").map((name) => name.replace(/^package\//, ""));
-    for (const needed of ["index.js", "index.d.ts", "worker.simd.js", "worker.relaxed.js", "wasm/simd/minnow_bg.wasm", "wasm/relaxed/minnow_bg.wasm", "LICENSE-MIT", "LICENSE-APACHE", "README.md"]) {
+    const builds = VARIANTS.flatMap((variant) => [`worker.${variant}.js`, `wasm/${variant}/minnow_bg.wasm`]);
+    const compute = ["compute.simd-threads.js", "compute.relaxed-threads.js"];
+    for (const needed of ["index.js", "index.d.ts", ...builds, ...compute, "LICENSE-MIT", "LICENSE-APACHE", "README.md"]) {
       assert(files.includes(needed), `${needed} is missing; there are ${files.join(", ")}`);
     }
     const stray = files.filter((name) => !/\.(js|d\.ts|wasm|md)$|^LICENSE-|^package\.json$/.test(name));
@@ -141,14 +154,29 @@ const steps = {
     });
   },
 
-  "a cross-origin isolated page answers": async () => {
-    return answers(await plainPage("isolated"), { "Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Embedder-Policy": "require-corp" });
+  "a cross-origin isolated page answers with every build": async () => {
+    const folder = await plainPage("isolated");
+    const told = [await answers(folder, ISOLATION, TOGETHER)];
+    for (const variant of VARIANTS) {
+      const threads = variant.endsWith("-threads") ? 2 : 1;
+      told.push(await answers(folder, ISOLATION, { wishes: { variant, threads: 2 }, threads, variant: new RegExp(`^${variant}$`) }));
+    }
+    told.push(await answers(folder, ISOLATION, { ...ALONE, wishes: { threads: 1 } }));
+    return told.join("; ");
+  },
+
+  "an isolated page whose compute workers cannot start answers on one thread": async () => {
+    const folder = await plainPage("fallback");
+    const installed = join(folder, "node_modules/minnow-llm");
+    for (const name of ["compute.simd-threads.js", "compute.relaxed-threads.js"]) await rm(join(installed, name));
+    return answers(folder, ISOLATION, { ...ALONE, wishes: { threads: 2 }, complaints: /404/ });
   },
 
   "Vite's build answers": async () => {
     const folder = await project("vite");
     await vite.build({ root: folder, base: "./", configFile: false, logLevel: "warn" });
-    return answers(join(folder, "dist"));
+    const built = join(folder, "dist");
+    return `${await answers(built)}; ${await answers(built, ISOLATION, TOGETHER)}`;
   },
 
   "Vite's development server answers": async () => {
@@ -158,13 +186,13 @@ const steps = {
       root: folder,
       configFile: false,
       logLevel: "warn",
-      server: { host: "127.0.0.1" },
+      server: { host: "127.0.0.1", headers: ISOLATION },
       // As the README says.
       optimizeDeps: { exclude: ["minnow-llm"] },
     });
     await server.listen();
     try {
-      return await answersAt(`http://127.0.0.1:${server.httpServer.address().port}/`);
+      return await answersAt(`http://127.0.0.1:${server.httpServer.address().port}/`, TOGETHER);
     } finally {
       await server.close();
     }
@@ -177,7 +205,8 @@ const steps = {
     assert(!stats.hasErrors(), stats.toString({ all: false, errors: true }));
     await promisify(compiler.close.bind(compiler))();
     await cp(join(folder, "index.html"), join(folder, "dist/index.html"));
-    return answers(join(folder, "dist"));
+    const built = join(folder, "dist");
+    return `${await answers(built)}; ${await answers(built, ISOLATION, TOGETHER)}`;
   },
 };
 

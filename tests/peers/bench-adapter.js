@@ -29,7 +29,7 @@ export default class Engine {
   }
 
   async wasmBytes() {
-    return (await this.minnow.metrics()).wasm_bytes ?? null;
+    return (await this.minnow.metrics()).memory.wasm;
   }
 
   async dispose() {

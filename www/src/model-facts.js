@@ -1,6 +1,6 @@
 // What a loaded model says about itself, in the page's words.
 
-const BUILDS = { simd: "SIMD", relaxed: "Relaxed SIMD" };
+const BUILDS = { simd: "SIMD", relaxed: "Relaxed SIMD", "simd-threads": "SIMD, threads", "relaxed-threads": "Relaxed SIMD, threads" };
 const PARAMETER_UNITS = [
   [1e9, "B"],
   [1e6, "M"],

@@ -10,8 +10,9 @@ use crate::cache::Cache;
 use crate::scratch::Scratch;
 use crate::weights::{Attention, FeedForward, Linear, Model};
 
-/// Rows of an element-wise operation that a thread takes at a time: some tens of microseconds of work.
-const ROWS_PER_CHUNK: usize = 4;
+/// Elements of a row-wise operation that a thread takes at a time: some microseconds of work, a multiple of what it costs to
+/// hand out. A batch of one token is not handed out at all.
+const ELEMENTS_PER_CHUNK: usize = 8192;
 
 /// One forward pass under way.
 pub(crate) struct Step<'a> {
@@ -63,12 +64,10 @@ impl<'a> Step<'a> {
             .scratch
             .normed
             .reset(self.rows, self.config.embedding_length);
-        norm::rms_norm(
-            &self.scratch.residual,
-            weight,
-            self.config.norm_epsilon,
-            out,
-        );
+        let (residual, epsilon) = (&self.scratch.residual, self.config.norm_epsilon);
+        for_rows(self.pool, out, weight.len(), &|start, out| {
+            norm::rms_norm(&residual[start..][..out.len()], weight, epsilon, out);
+        });
     }
 
     /// `queries, keys, values = W · normed + b`
@@ -87,8 +86,14 @@ impl<'a> Step<'a> {
     /// RMS norm of each head of the queries and keys.
     pub(crate) fn norm_heads(&mut self, weights: &Attention) {
         let epsilon = self.config.norm_epsilon;
-        norm::rms_norm_in_place(&mut self.scratch.queries, &weights.query_norm, epsilon);
-        norm::rms_norm_in_place(&mut self.scratch.keys, &weights.key_norm, epsilon);
+        for (heads, weight) in [
+            (&mut self.scratch.queries, &weights.query_norm),
+            (&mut self.scratch.keys, &weights.key_norm),
+        ] {
+            for_rows(self.pool, heads, weight.len(), &|_, heads| {
+                norm::rms_norm_in_place(heads, weight, epsilon);
+            });
+        }
     }
 
     /// Rotates queries and keys by their positions.
@@ -157,13 +162,8 @@ impl<'a> Step<'a> {
         project(self.pool, &weights.up, &mut scratch.normed, &mut scratch.up);
         let gated = scratch.gated.reset(self.rows, width);
         let (gate, up) = (&scratch.gate, &scratch.up);
-        for_each_chunk(self.pool, gated, ROWS_PER_CHUNK * width, &|index, out| {
-            let range = index * ROWS_PER_CHUNK * width..;
-            activation::silu_mul(
-                &gate[range.clone()][..out.len()],
-                &up[range][..out.len()],
-                out,
-            );
+        for_rows(self.pool, gated, width, &|start, out| {
+            activation::silu_mul(&gate[start..][..out.len()], &up[start..][..out.len()], out);
         });
         scratch
             .delta
@@ -256,6 +256,21 @@ fn add_bias(rows: &mut [f32], bias: &[f32]) {
     for row in rows.chunks_exact_mut(bias.len()) {
         add(row, bias);
     }
+}
+
+/// Hands the rows of `values`, `width` long, to `job` from the threads of `pool`, some whole rows at a time with the place of
+/// their first element; what is little stays on this thread.
+fn for_rows(
+    pool: &dyn Pool,
+    values: &mut [f32],
+    width: usize,
+    job: &(dyn Fn(usize, &mut [f32]) + Sync),
+) {
+    let chunk = (ELEMENTS_PER_CHUNK / width).max(1) * width;
+    if values.len() <= chunk {
+        return job(0, values);
+    }
+    for_each_chunk(pool, values, chunk, &|index, rows| job(index * chunk, rows));
 }
 
 fn add(to: &mut [f32], from: &[f32]) {

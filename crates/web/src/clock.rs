@@ -1,5 +1,6 @@
 //! The browser's clocks and randomness, for the crates below that have none of their own.
 
+use js_sys::Uint8Array;
 use wasm_bindgen::prelude::wasm_bindgen;
 
 const MS_PER_SECOND: f64 = 1000.0;
@@ -10,7 +11,7 @@ extern "C" {
     fn performance_now() -> f64;
 
     #[wasm_bindgen(js_namespace = crypto, js_name = getRandomValues)]
-    fn get_random_values(bytes: &mut [u8]);
+    fn get_random_values(bytes: &Uint8Array);
 }
 
 /// `performance.now()`: milliseconds since the worker started, never going backwards.
@@ -30,6 +31,9 @@ pub(crate) fn unix_seconds() -> i64 {
 /// A seed that nobody can guess, for requests that give none.
 pub(crate) fn random_seed() -> u64 {
     let mut bytes = [0; size_of::<u64>()];
-    get_random_values(&mut bytes);
+    // The browser refuses to fill memory that threads share.
+    let filled = Uint8Array::new_with_length(bytes.len() as u32);
+    get_random_values(&filled);
+    filled.copy_to(&mut bytes);
     u64::from_le_bytes(bytes)
 }

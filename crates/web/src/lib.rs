@@ -18,6 +18,7 @@ mod request;
 mod session;
 mod settings;
 mod store;
+mod threads;
 
 pub use alloc::failed_allocation;
 pub use error::{Error, ErrorCode, ErrorReport};
@@ -29,3 +30,4 @@ pub use request::{ChatInput, GenerateRequest, Prompt};
 pub use session::{Memory, Session, SessionInfo};
 pub use settings::{EngineSettings, FetchSettings, KvCache};
 pub use store::{clear_models, list_models, remove_model, storage_usage, verify_model};
+pub use threads::{compiled_module, compute, compute_failed, use_threads};

@@ -17,7 +17,7 @@ use crate::clock::Performance;
 use crate::io::{self, Loaded, Local, Progress, Stage, TensorSink};
 use crate::session::Session;
 use crate::settings::{EngineSettings, FetchSettings};
-use crate::{Error, ModelInfo};
+use crate::{Error, ModelInfo, threads};
 
 /// Where the time of a load went, in milliseconds.
 #[derive(Debug, Clone, Copy, Default, Serialize, Tsify)]
@@ -232,7 +232,7 @@ pub async fn load(
         Arc::new(tokenizer),
         template,
         options,
-        Box::new(kernels::Serial),
+        threads::pool(),
         Box::new(Performance),
     )?;
     Ok(Session::new(engine, info, loaded, reporter.finish()))

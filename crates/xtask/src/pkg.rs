@@ -53,12 +53,19 @@ pub(crate) fn run(project: &Project, _options: &Options) -> Result<()> {
     say("Compiling the TypeScript half");
     let compiled = template.join("build");
     fs::remove_dir_all(&compiled).ok();
-    run_command(
-        tools::node(project)?
-            .arg(template.join("node_modules/typescript/bin/tsc"))
-            .arg("--project")
-            .arg(template.join("tsconfig.json")),
-    )?;
+    // Comments are for editors, which read them in the declarations; a page need not download them.
+    for emit in [
+        ["--declaration", "false", "--removeComments"].as_slice(),
+        &["--emitDeclarationOnly"],
+    ] {
+        run_command(
+            tools::node(project)?
+                .arg(template.join("node_modules/typescript/bin/tsc"))
+                .arg("--project")
+                .arg(template.join("tsconfig.json"))
+                .args(emit),
+        )?;
+    }
     for entry in
         fs::read_dir(&compiled).with_context(|| format!("cannot list {}", compiled.display()))?
     {

@@ -133,7 +133,8 @@ fn wasm_kernels(project: &Project) -> Result<()> {
     tools::wasm_target(project)?;
     let runner = tools::wasm_bindgen(project)?.join("wasm-bindgen-test-runner");
     let node_arguments = relaxed_simd_switch(project)?;
-    for variant in pkg::VARIANTS {
+    // Threads are tested natively, and in the package as a whole.
+    for variant in pkg::VARIANTS.iter().filter(|variant| !variant.threads) {
         run(project
             .cargo()
             .args([

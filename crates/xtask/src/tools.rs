@@ -33,6 +33,28 @@ pub(crate) fn wasm_target(project: &Project) -> Result<()> {
         .args(["target", "add", WASM_TARGET]))
 }
 
+/// Sees to it that the source of the standard library is installed, which builds with threads compile.
+pub(crate) fn rust_source(project: &Project) -> Result<()> {
+    let sysroot = PathBuf::from(output(
+        project.command("rustc").args(["--print", "sysroot"]),
+    )?);
+    if sysroot
+        .join("lib/rustlib/src/rust/library/Cargo.lock")
+        .is_file()
+    {
+        return Ok(());
+    }
+    if find_program(&["rustup"]).is_none() {
+        bail!(
+            "the source of Rust's standard library is missing: install it with your Rust distribution"
+        );
+    }
+    say("Installing the source of Rust's standard library");
+    run(project
+        .command("rustup")
+        .args(["component", "add", "rust-src"]))
+}
+
 /// The folder with `wasm-bindgen` and `wasm-bindgen-test-runner`, of the version in `Cargo.lock`:
 /// the tool and the library must be the same release.
 pub(crate) fn wasm_bindgen(project: &Project) -> Result<PathBuf> {

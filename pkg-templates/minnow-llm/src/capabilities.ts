@@ -1,18 +1,31 @@
 import { MinnowError } from "./errors.js";
 
 /** The build of the WebAssembly module. */
-export type Variant = "simd" | "relaxed";
+export type Variant = "simd" | "relaxed" | "simd-threads" | "relaxed-threads";
 
-/** What this browser has, as far as Minnow uses it. */
-export interface Capabilities {
-  /** The build that will be used; null where Minnow cannot run. */
-  variant: Variant | null;
-  /** Why that one. */
+/** How a model is run, and why so. */
+export interface Choice {
+  variant: Variant;
+  /** Why this build. */
   variantReason: string;
-  /** Threads that will compute. */
+  /** Threads that compute. */
   threads: number;
   /** Why so many. */
   threadsReason: string;
+}
+
+/** What the caller may ask for. */
+export interface Wishes {
+  /** The build of the WebAssembly module; default the best that this browser has. */
+  variant?: Variant | undefined;
+  /** Threads to compute on; default `"auto"`, what helps on most devices with this number of processors. */
+  threads?: number | "auto" | undefined;
+}
+
+/** What this browser has, as far as Minnow uses it. */
+export interface Capabilities extends Omit<Choice, "variant"> {
+  /** The build that will be used; null where Minnow cannot run. */
+  variant: Variant | null;
   /** Processors that the browser reports. */
   processors: number;
   crossOriginIsolated: boolean;
@@ -28,6 +41,16 @@ export interface Capabilities {
 
 const ADDRESS_SPACE = 2 ** 32;
 
+/** Most threads that can be asked for; no device that runs a browser gains from more. */
+const MOST_THREADS = 64;
+/**
+ * Up to so many processors all compute. Of more, half do, for the others tend to be second threads of the same cores, or
+ * small cores that the rest would wait for; …
+ */
+const ALL_OF = 4;
+/** … and no more than this: a few cores use up the memory's bandwidth, which is what decoding waits for. */
+const HALF_UP_TO = 8;
+
 // Modules of one function each, `(func (result v128) …)`, that only a browser with the feature
 // accepts. Bytes: header; type section; function section; code section.
 const PROBE_HEAD = [0, 0x61, 0x73, 0x6d, 1, 0, 0, 0, 1, 5, 1, 0x60, 0, 1, 0x7b, 3, 2, 1, 0];
@@ -42,37 +65,54 @@ function accepts(module: number[]): boolean {
 
 /** Looks at what is there; loads and downloads nothing. */
 export function capabilities(): Capabilities {
-  const [variant, variantReason]: [Variant | null, string] = accepts(RELAXED)
-    ? ["relaxed", "this browser has relaxed SIMD"]
-    : accepts(SIMD)
-      ? ["simd", "this browser has SIMD, but not relaxed SIMD"]
-      : [null, "this browser has no WebAssembly SIMD: update it, or use another"];
   const browser = globalThis.navigator as Partial<Navigator> | undefined;
   return {
-    variant,
-    variantReason,
-    threads: 1,
-    threadsReason: "this version computes on one thread",
-    processors: browser?.hardwareConcurrency ?? 1,
-    crossOriginIsolated: globalThis.crossOriginIsolated ?? false,
+    ...choose({}),
+    processors: processors(),
+    crossOriginIsolated: isIsolated(),
     memoryLimit: ADDRESS_SPACE,
     storage: { indexedDB: typeof indexedDB === "object", locks: browser?.locks !== undefined },
   };
 }
 
-/** Starts the worker of a variant; by default, of the one this browser is best at. */
-export function startWorker(wanted?: Variant): { worker: Worker; variant: Variant; variantReason: string } {
-  if (typeof Worker === "undefined") {
-    throw new MinnowError("unsupported_browser", "there are no web workers here: Minnow runs in a browser, not on a server");
+/** The best way to run a model here that meets the caller's wishes; its `variant` is null where there is none. */
+export function choose({ variant, threads = "auto" }: Wishes): Omit<Choice, "variant"> & { variant: Variant | null } {
+  if (threads !== "auto" && !(Number.isInteger(threads) && threads >= 1)) {
+    throw new MinnowError("invalid_request", `threads is ${threads}: give a whole number from 1, or "auto"`);
   }
-  const found = capabilities();
-  const variant = wanted ?? found.variant;
-  if (variant === null) throw new MinnowError("unsupported_browser", found.variantReason);
-  const variantReason = wanted ? "the caller asked for it" : found.variantReason;
-  // Bundlers find a worker by this very expression, with the address written out.
-  const worker =
-    variant === "relaxed"
-      ? new Worker(new URL("./worker.relaxed.js", import.meta.url), { type: "module" })
-      : new Worker(new URL("./worker.simd.js", import.meta.url), { type: "module" });
-  return { worker, variant, variantReason };
+  const [count, threadsReason] = chooseThreads(threads, variant);
+  if (variant) return { variant, variantReason: "the caller asked for it", threads: count, threadsReason };
+  const [simd, variantReason]: ["simd" | "relaxed" | null, string] = accepts(RELAXED)
+    ? ["relaxed", "this browser has relaxed SIMD"]
+    : accepts(SIMD)
+      ? ["simd", "this browser has SIMD, but not relaxed SIMD"]
+      : [null, "this browser has no WebAssembly SIMD: update it, or use another"];
+  return { variant: simd && count > 1 ? `${simd}-threads` : simd, variantReason, threads: count, threadsReason };
+}
+
+function chooseThreads(wanted: number | "auto", variant: Variant | undefined): [number, string] {
+  if (wanted === 1) return [1, "the caller asked for one"];
+  if (variant && !hasThreads(variant)) return [1, `the ${variant} build has one`];
+  if (!isIsolated()) return [1, "more need a cross-origin isolated page, which this is not"];
+  if (wanted === "auto") {
+    const all = processors();
+    const some = all <= ALL_OF ? all : Math.min(Math.max(Math.floor(all / 2), ALL_OF), HALF_UP_TO);
+    return [some, `the browser reports ${all === 1 ? "one processor" : `${all} processors`}`];
+  }
+  if (wanted > MOST_THREADS) return [MOST_THREADS, `the caller asked for ${wanted}, and there are at most ${MOST_THREADS}`];
+  return [wanted, `the caller asked for ${wanted}`];
+}
+
+/** Whether a build computes on several threads. */
+export function hasThreads(variant: Variant): boolean {
+  return variant.endsWith("-threads");
+}
+
+function processors(): number {
+  return (globalThis.navigator as Partial<Navigator> | undefined)?.hardwareConcurrency ?? 1;
+}
+
+/** Whether workers may share memory here. */
+function isIsolated(): boolean {
+  return (globalThis.crossOriginIsolated ?? false) && typeof SharedArrayBuffer === "function";
 }

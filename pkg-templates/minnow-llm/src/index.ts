@@ -1,6 +1,6 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 
-export type { Capabilities, Variant } from "./capabilities.js";
+export type { Capabilities, Choice, Variant, Wishes } from "./capabilities.js";
 export type { ChatCompletions } from "./chat.js";
 export type { Completions } from "./completions.js";
 export { type ErrorCode, MinnowError } from "./errors.js";

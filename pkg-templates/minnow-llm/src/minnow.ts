@@ -1,35 +1,24 @@
-import { type Capabilities, type Variant, capabilities, startWorker } from "./capabilities.js";
+import { type Capabilities, type Choice, type Wishes, capabilities } from "./capabilities.js";
 import { ChatCompletions } from "./chat.js";
-import { WorkerClient } from "./client.js";
+import type { WorkerClient } from "./client.js";
 import { Completions } from "./completions.js";
 import { MinnowError } from "./errors.js";
+import { launch } from "./launch.js";
 import { ModelStore } from "./models.js";
 import { askToKeep } from "./persistence.js";
 import { type FetchOptions, type ModelSource, toFetchSettings, toSourceInput } from "./source.js";
 import type { ChatInput, ChatMessage, EngineSettings, Metrics, Progress, SessionInfo } from "./wasm/simd/minnow.js";
 import type { WorkerApi } from "./worker.js";
 
-export interface LoadOptions extends FetchOptions, EngineSettings {
+export interface LoadOptions extends FetchOptions, EngineSettings, Wishes {
   /** Called as bytes arrive, and when a new stage begins. */
   onProgress?: (progress: Progress) => void;
   /** Ends the load, in every stage. */
   signal?: AbortSignal;
-  /** Threads to compute on; this version has one whatever is asked for, and `info.threadsReason` says so. */
-  threads?: number | "auto";
-  /** The build of the WebAssembly module; default the best that this browser has. */
-  variant?: Variant;
 }
 
 /** A loaded model, and how it is run. */
-export interface MinnowInfo extends SessionInfo {
-  variant: Variant;
-  /** Why this build. */
-  variantReason: string;
-  /** Threads that compute. */
-  threads: number;
-  /** Why so many. */
-  threadsReason: string;
-}
+export interface MinnowInfo extends SessionInfo, Choice {}
 
 export interface TokenizeOptions {
   /** Read the text of control tokens, such as `<|im_end|>`, as those tokens. Default false. */
@@ -77,17 +66,15 @@ export class Minnow implements AsyncDisposable {
    * by then is kept for the next time.
    */
   static async load(source: ModelSource, options: LoadOptions = {}): Promise<Minnow> {
-    const { onProgress, signal, variant: wanted, contextLength, kvCache, ...fetching } = options;
+    const { onProgress, signal, variant, threads, contextLength, kvCache, ...fetching } = options;
     signal?.throwIfAborted();
     const input = toSourceInput(source);
     const engine: EngineSettings = { ...(contextLength !== undefined && { contextLength }), ...(kvCache && { kvCache }) };
-    const { worker, variant, variantReason } = startWorker(wanted);
-    const client = new WorkerClient<WorkerApi>(worker);
+    const { client, ...choice } = await launch({ variant, threads }, signal);
     try {
       const session = await client.call("load", [input, toFetchSettings(fetching), engine], { signal, onEvent: onProgress });
       askToKeep(session.loaded);
-      const { threads, threadsReason } = capabilities();
-      return new Minnow(client, { ...session, variant, variantReason, threads, threadsReason });
+      return new Minnow(client, { ...session, ...choice });
     } catch (error) {
       void client.close(new MinnowError("model_not_loaded", "the model could not be loaded"));
       throw error;

@@ -1,6 +1,6 @@
-import { startWorker } from "./capabilities.js";
-import { WorkerClient } from "./client.js";
+import type { WorkerClient } from "./client.js";
 import { MinnowError } from "./errors.js";
+import { launchStore } from "./launch.js";
 import { askToKeep } from "./persistence.js";
 import { type FetchOptions, type ModelSource, toFetchSettings, toSourceInput } from "./source.js";
 import type { Loaded, ModelInfo, Progress, StoredModel, Usage, Verification } from "./wasm/simd/minnow.js";
@@ -59,7 +59,7 @@ export class ModelStore {
 
 /** The store lives in a worker of its own for the time of a call. */
 async function withWorker<T>(use: (client: WorkerClient<WorkerApi>) => Promise<T>): Promise<T> {
-  const client = new WorkerClient<WorkerApi>(startWorker().worker);
+  const client = await launchStore();
   try {
     return await use(client);
   } finally {

@@ -1,4 +1,4 @@
 import { start } from "./worker.js";
 import * as wasm from "./wasm/relaxed/minnow.js";
 
-start(wasm, new URL("./wasm/relaxed/minnow_bg.wasm", import.meta.url));
+start(wasm, () => wasm.default({ module_or_path: new URL("./wasm/relaxed/minnow_bg.wasm", import.meta.url) }));

@@ -1,5 +1,5 @@
-// What runs in the worker: the wasm module, driven step by step. The entries for each variant,
-// `worker.simd.ts` and `worker.relaxed.ts`, hand it the module they were built with.
+// What runs in the worker: the wasm module, driven step by step. The entries for each variant, such as
+// `worker.simd.ts`, hand it the module they were built with.
 
 import type { Call } from "./rpc.js";
 import { serve } from "./server.js";
@@ -13,32 +13,33 @@ type FinishedEvent = Extract<StepEvent, { type: "finished" }>;
 /** A model by address, or as files at hand. */
 export type SourceInput = { addresses: string[] } | { files: File[] };
 
+/** The module's exports, apart from how each build of it is instantiated. */
+type Module = Omit<typeof Wasm, "default" | "initSync">;
+
 export type WorkerApi = ReturnType<typeof createApi>;
 
-/** Answers the page's calls with `wasm`, whose module lies at `address`. */
-export function start(wasm: typeof Wasm, address: URL): void {
-  const ready = wasm.default({ module_or_path: address });
-  // Calls report the failure; until one comes it must not count as unhandled.
-  ready.catch(() => {});
-  serve(createApi(wasm, ready), (cause) => crashReport(wasm, cause));
+/** Answers the page's calls with `wasm`, which `instantiate` starts, to compute on that many threads. */
+export function start(wasm: Module, instantiate: (threads: number) => Promise<unknown>): void {
+  serve(createApi(wasm, instantiate), (cause) => crashReport(wasm, cause));
 }
 
-function createApi(wasm: typeof Wasm, ready: Promise<unknown>) {
+function createApi(wasm: Module, instantiate: (threads: number) => Promise<unknown>) {
   let session: Session | undefined;
   let runner: Runner | undefined;
 
   const loaded = (): Session => session ?? fail({ code: "model_not_loaded", message: "no model is loaded" });
-  const started = async (): Promise<void> => {
-    try {
-      await ready;
-    } catch (cause) {
-      fail({ code: "unsupported_browser", message: `the WebAssembly module could not be started: ${String(cause)}` });
-    }
-  };
 
   return {
+    /** Instantiates the module and its threads; comes before all other calls. */
+    async start(_: Call, threads: number): Promise<void> {
+      try {
+        await instantiate(threads);
+      } catch (cause) {
+        fail({ code: "unsupported_browser", message: `the WebAssembly module could not be started: ${String(cause)}` });
+      }
+    },
+
     async load(call: Call<Progress>, source: SourceInput, fetching: FetchSettings, engine: EngineSettings): Promise<SessionInfo> {
-      await started();
       const { addresses, files } = split(source);
       session = await wasm.load(addresses, files, fetching, engine, call.signal, (progress: Progress) => call.emit(progress));
       runner = new Runner(session);
@@ -58,39 +59,32 @@ function createApi(wasm: typeof Wasm, ready: Promise<unknown>) {
     metrics: (_: Call): Metrics => loaded().metrics(),
 
     async pull(call: Call<Progress>, source: SourceInput, fetching: FetchSettings): Promise<Loaded> {
-      await started();
       const { addresses, files } = split(source);
       return wasm.pull(addresses, files, fetching, call.signal, (progress: Progress) => call.emit(progress));
     },
 
     async inspect(call: Call, source: SourceInput, fetching: FetchSettings): Promise<ModelInfo> {
-      await started();
       const { addresses, files } = split(source);
       return wasm.inspect(addresses, files, fetching, call.signal);
     },
 
     async listModels(_: Call): Promise<StoredModel[]> {
-      await started();
       return wasm.listModels();
     },
 
     async removeModel(_: Call, id: string): Promise<boolean> {
-      await started();
       return wasm.removeModel(id);
     },
 
     async verifyModel(call: Call<Progress>, id: string): Promise<Verification> {
-      await started();
       return wasm.verifyModel(id, call.signal, (progress: Progress) => call.emit(progress));
     },
 
     async clearModels(_: Call): Promise<void> {
-      await started();
       await wasm.clearModels();
     },
 
     async storageUsage(_: Call): Promise<Usage> {
-      await started();
       return wasm.storageUsage();
     },
   };
@@ -157,7 +151,7 @@ function fail(report: ErrorReport): never {
 }
 
 /** What a trap in the module means. */
-function crashReport(wasm: typeof Wasm, cause: unknown): ErrorReport {
+function crashReport(wasm: Module, cause: unknown): ErrorReport {
   const message = String(cause);
   let bytes = 0;
   try {

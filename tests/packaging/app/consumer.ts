@@ -7,6 +7,7 @@ export async function answer(question: string, signal: AbortSignal): Promise<str
     signal,
     contextLength: 4096,
     kvCache: "f16",
+    threads: "auto",
     onProgress: ({ stage, loaded, total, file }: Progress) => console.log(stage, loaded / total, file),
   });
   const stream = await minnow.chat.completions.create(

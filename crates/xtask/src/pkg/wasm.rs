@@ -23,19 +23,42 @@ pub(crate) struct Variant {
     /// Its name in the package.
     pub(crate) name: &'static str,
     features: &'static str,
+    /// Whether several workers compute on one shared memory.
+    pub(crate) threads: bool,
 }
 
-/// Plain SIMD128 is the floor; relaxed SIMD is picked where the browser has it.
+/// Plain SIMD128 is the floor; relaxed SIMD is picked where the browser has it, threads where the page may share memory.
 pub(crate) const VARIANTS: &[Variant] = &[
     Variant {
         name: "simd",
         features: "+simd128",
+        threads: false,
     },
     Variant {
         name: "relaxed",
         features: "+simd128,+relaxed-simd",
+        threads: false,
+    },
+    Variant {
+        name: "simd-threads",
+        features: "+simd128",
+        threads: true,
+    },
+    Variant {
+        name: "relaxed-threads",
+        features: "+simd128,+relaxed-simd",
+        threads: true,
     },
 ];
+
+/// What shared memory takes beyond [`Variant::features`]. The memory is made by `threads.ts`, whose `INITIAL_PAGES` must
+/// not be less than these initial bytes; the greatest size is a 32-bit address space. The exports are what
+/// wasm-bindgen builds each thread's storage with.
+const THREADS_FLAGS: &str = "-C target-feature=+atomics,+bulk-memory,+mutable-globals \
+    -C link-arg=--shared-memory -C link-arg=--import-memory \
+    -C link-arg=--initial-memory=4194304 -C link-arg=--max-memory=4294967296 \
+    -C link-arg=--export=__wasm_init_tls -C link-arg=--export=__tls_size \
+    -C link-arg=--export=__tls_align -C link-arg=--export=__tls_base";
 
 impl Variant {
     /// Each variant has a target folder of its own, so that they do not rebuild each other's work.
@@ -45,7 +68,12 @@ impl Variant {
 
     /// The compiler flags that make the variant.
     pub(crate) fn rustflags(&self) -> String {
-        format!("-C target-feature={}", self.features)
+        let features = format!("-C target-feature={}", self.features);
+        if self.threads {
+            format!("{features} {THREADS_FLAGS}")
+        } else {
+            features
+        }
     }
 
     /// What wasm-opt may use: the variant's own features, and those that the compiler uses anyway.
@@ -62,6 +90,9 @@ impl Variant {
         if self.features.contains("relaxed-simd") {
             features.push("--enable-relaxed-simd");
         }
+        if self.threads {
+            features.push("--enable-threads");
+        }
         features
     }
 }
@@ -71,8 +102,16 @@ pub(super) fn build(project: &Project, variant: &Variant, template: &Path) -> Re
     tools::wasm_target(project)?;
     let bindgen = tools::wasm_bindgen(project)?.join("wasm-bindgen");
     say(format!("Building the {} module", variant.name));
-    run(project
-        .cargo()
+    let mut cargo = project.cargo();
+    if variant.threads {
+        tools::rust_source(project)?;
+        // The standard library that comes with the compiler is built without atomics. Building it is unstable still:
+        // this flag opens the door for this one build.
+        cargo
+            .arg("-Zbuild-std=std,panic_abort")
+            .env("RUSTC_BOOTSTRAP", "1");
+    }
+    run(cargo
         .args(["build", "--quiet", "--profile", PROFILE, "--package", "web"])
         .args([
             "--target",
