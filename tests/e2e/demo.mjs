@@ -72,8 +72,12 @@ export const finished = (page) => page.waitForSelector("#send:not([hidden])", { 
 /** A figure of the rail, by its name: "Speed", "Build", "Memory". */
 export const figure = (page, name) => page.locator(".figures div", { hasText: name }).locator("dd").textContent();
 
+/** Ends the transitions that are under way: colours half-way between two themes are nobody's choice. */
+export const settle = (page) => page.evaluate(() => document.getAnimations().forEach((a) => a instanceof CSSTransition && a.finish()));
+
 /** What axe finds against WCAG 2.2 AA on the page as it is, in words. */
 export async function accessibilityProblems(page) {
+  await settle(page);
   await page.evaluate(await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8"));
   const { violations } = await page.evaluate(() =>
     window.axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"] }),

@@ -56,7 +56,8 @@ describe("the store", TIMEOUT, () => {
     server.fault(BIG, { stallAfter: Math.floor(big.length * 0.4) });
     const doomed = await openPage();
     load(BIG, {}, doomed).catch(() => {});
-    const before = await stored(big.length * 0.4 - 2 * CHUNK);
+    const sent = big.length * 0.4;
+    await stored(sent - 2 * CHUNK);
     await doomed.close();
 
     server.clearFaults();
@@ -65,7 +66,9 @@ describe("the store", TIMEOUT, () => {
     const [request, ...more] = requests(BIG);
     assert.deepEqual(more, []);
     assert.equal(request.status, 206);
-    assert.equal(firstByte(request), before);
+    // A chunk may have been stored while the page was closing.
+    const before = firstByte(request);
+    assert.ok(before >= sent - 2 * CHUNK && before <= sent && before % CHUNK === 0, `resumed at ${before}`);
     assert.equal(server.bytesSent(BIG), big.length - before);
     assert.deepEqual({ read: loaded.read, downloaded: loaded.downloaded }, { read: before, downloaded: big.length - before });
   });

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { launch } from "./browser.mjs";
-import { MODEL_NAME, accessibilityProblems, ask, figure, finished, loadModel, modelPath, openDemo, overflow, ready, serveDemo } from "./demo.mjs";
+import { MODEL_NAME, accessibilityProblems, ask, figure, finished, loadModel, modelPath, openDemo, overflow, ready, serveDemo, settle } from "./demo.mjs";
 
 /** One that SmolLM2 has an answer to. */
 const QUESTION = "Explain in two sentences why the sky is blue.";
@@ -46,7 +46,10 @@ describe("a first visit, and the ones after it", () => {
     assert.equal(await page.evaluate(() => document.activeElement.textContent), "Skip to content");
     await page.keyboard.press("Enter");
     assert.equal(await page.evaluate(() => document.activeElement.id), "main");
-    const paper = () => page.evaluate(() => getComputedStyle(document.body).backgroundColor + getComputedStyle(document.documentElement).backgroundColor);
+    const paper = async () => {
+      await settle(page);
+      return page.evaluate(() => getComputedStyle(document.body).backgroundColor + getComputedStyle(document.documentElement).backgroundColor);
+    };
     const light = await paper();
     const button = page.getByRole("button", { name: /^Theme/ });
     await button.click();
