@@ -70,7 +70,8 @@ export async function ask(page, question) {
 export const finished = (page) => page.waitForSelector("#send:not([hidden])", { state: "attached", timeout: 180_000 });
 
 /** A figure of the rail, by its name: "Speed", "Build", "Memory". */
-export const figure = (page, name) => page.locator(".figures div", { hasText: name }).locator("dd").textContent();
+export const figure = (page, name) =>
+  page.locator(".figures div", { has: page.getByText(name, { exact: true }) }).locator("dd").textContent();
 
 /** Ends the transitions that are under way: colours half-way between two themes are nobody's choice. */
 export const settle = (page) => page.evaluate(() => document.getAnimations().forEach((a) => a instanceof CSSTransition && a.finish()));

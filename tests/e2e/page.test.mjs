@@ -75,6 +75,7 @@ describe("a first visit, and the ones after it", () => {
     const seen = await page.evaluate(() => window.seen.filter((text, index, all) => text && text !== all[index - 1]));
     assert.ok(seen.filter((text) => /^Download: .* of 98\.4 MB$/.test(text)).length >= 2, seen.join("\n"));
     assert.match(await figure(page, "Build"), /SIMD/);
+    assert.match(await figure(page, "Threads"), /^\d+ threads?$/);
     assert.match(await figure(page, "Memory"), /\d MB/);
     await page.getByText("Why this build").click();
     assert.match(await page.locator("#why-text").textContent(), /simd/i);
