@@ -32,7 +32,7 @@ pub use dequantize::dequantize;
 pub use error::Error;
 pub use format::Format;
 pub use isa::Isa;
-pub use matmul::{matmul, matmul_with};
+pub use matmul::{matmul, matmul_rows, matmul_with};
 pub use matrix::Matrix;
 pub use packer::Packer;
 pub use pool::{Pool, Serial, for_each_chunk, for_each_item};

@@ -1,6 +1,7 @@
 //! `out = x · wᵀ` for packed weights and quantized activations.
 
 use std::marker::PhantomData;
+use std::ops::Range;
 
 use crate::decode::MatVec;
 use crate::isa::{Isa, Simd, Task};
@@ -29,41 +30,97 @@ pub fn matmul(pool: &dyn Pool, w: &Matrix, x: &mut Activations, out: &mut [f32])
     matmul_with(Isa::best(), pool, w, x, out);
 }
 
+/// [`matmul`] with some consecutive rows of `w` only: `out` is `[m, rows.len()]`. Several matrices that are stored one
+/// below the other, as a mixture's experts are, can so be used one at a time.
+///
+/// # Panics
+/// If the shapes do not agree, or `rows` does not begin and end with a multiple of [`Matrix::ROW_GROUP`] or with the
+/// matrix.
+pub fn matmul_rows(
+    pool: &dyn Pool,
+    w: &Matrix,
+    rows: Range<usize>,
+    x: &mut Activations,
+    out: &mut [f32],
+) {
+    matmul_rows_with(Isa::best(), pool, w, rows, x, out);
+}
+
 /// [`matmul`] with a certain instruction set.
 ///
 /// # Panics
 /// If the shapes do not agree.
 pub fn matmul_with(isa: Isa, pool: &dyn Pool, w: &Matrix, x: &mut Activations, out: &mut [f32]) {
+    matmul_rows_with(isa, pool, w, 0..w.rows(), x, out);
+}
+
+fn matmul_rows_with(
+    isa: Isa,
+    pool: &dyn Pool,
+    w: &Matrix,
+    rows: Range<usize>,
+    x: &mut Activations,
+    out: &mut [f32],
+) {
     assert_eq!(
         x.cols(),
         w.cols(),
         "activations must be as long as the rows of the matrix"
     );
+    assert!(
+        rows.start.is_multiple_of(GROUP)
+            && (rows.end.is_multiple_of(GROUP) || rows.end == w.rows())
+            && rows.end <= w.rows(),
+        "rows {rows:?} of {} are not whole groups of {GROUP}",
+        w.rows()
+    );
     assert_eq!(
         out.len(),
-        x.rows() * w.rows(),
+        x.rows() * rows.len(),
         "the output must be [m, rows]"
     );
     if out.is_empty() {
         return;
     }
-    with_layout!(w.format(), L => if x.rows() == 1 {
-        mat_vec::<L>(isa, pool, w, x, out);
-    } else {
-        mat_mul::<L>(isa, pool, w, x, out);
+    with_layout!(w.format(), L => {
+        let per_group = w.blocks_per_group::<L>();
+        let groups = rows.start / GROUP..rows.end.div_ceil(GROUP);
+        let weights = Weights::<L> {
+            blocks: &w.blocks::<L>()[groups.start * per_group..groups.end * per_group],
+            per_group,
+            rows: rows.len(),
+        };
+        if x.rows() == 1 {
+            mat_vec(isa, pool, &weights, x, out);
+        } else {
+            mat_mul(isa, pool, &weights, x, out);
+        }
     });
 }
 
+/// Consecutive rows of a matrix.
+struct Weights<'a, L: Layout> {
+    blocks: &'a [L::Block],
+    per_group: usize,
+    rows: usize,
+}
+
 /// One row of activations: threads take consecutive row groups.
-fn mat_vec<L: Layout>(isa: Isa, pool: &dyn Pool, w: &Matrix, x: &mut Activations, out: &mut [f32]) {
+fn mat_vec<L: Layout>(
+    isa: Isa,
+    pool: &dyn Pool,
+    w: &Weights<L>,
+    x: &mut Activations,
+    out: &mut [f32],
+) {
     isa.run(Prepare::<L, 1> {
         isa,
         pool,
         x,
         layout: PhantomData,
     });
-    let (blocks, per_group) = (w.blocks::<L>(), w.blocks_per_group::<L>());
-    let groups = w.rows().div_ceil(GROUP);
+    let (blocks, per_group) = (w.blocks, w.per_group);
+    let groups = w.rows.div_ceil(GROUP);
     let groups_per_part = groups.div_ceil(pool.threads());
     for_each_chunk(pool, out, groups_per_part * GROUP, &|part, out| {
         let first = part * groups_per_part;
@@ -80,15 +137,21 @@ fn mat_vec<L: Layout>(isa: Isa, pool: &dyn Pool, w: &Matrix, x: &mut Activations
 }
 
 /// Several rows of activations: threads draw parts of consecutive panels.
-fn mat_mul<L: Layout>(isa: Isa, pool: &dyn Pool, w: &Matrix, x: &mut Activations, out: &mut [f32]) {
+fn mat_mul<L: Layout>(
+    isa: Isa,
+    pool: &dyn Pool,
+    w: &Weights<L>,
+    x: &mut Activations,
+    out: &mut [f32],
+) {
     isa.run(Prepare::<L, TILE> {
         isa,
         pool,
         x,
         layout: PhantomData,
     });
-    let (blocks, per_group) = (w.blocks::<L>(), w.blocks_per_group::<L>());
-    let panels = w.rows().div_ceil(PANEL_ROWS);
+    let (blocks, per_group) = (w.blocks, w.per_group);
+    let panels = w.rows.div_ceil(PANEL_ROWS);
     let parts = if pool.threads() == 1 {
         1
     } else {
@@ -96,10 +159,10 @@ fn mat_mul<L: Layout>(isa: Isa, pool: &dyn Pool, w: &Matrix, x: &mut Activations
     };
     let rows_per_part = panels.div_ceil(parts) * PANEL_ROWS;
     let mut outs: Vec<Vec<&mut [f32]>> = Vec::new();
-    outs.resize_with(w.rows().div_ceil(rows_per_part), || {
+    outs.resize_with(w.rows.div_ceil(rows_per_part), || {
         Vec::with_capacity(x.rows())
     });
-    for row in out.chunks_exact_mut(w.rows()) {
+    for row in out.chunks_exact_mut(w.rows) {
         for (part, out) in outs.iter_mut().zip(row.chunks_mut(rows_per_part)) {
             part.push(out);
         }

@@ -16,6 +16,9 @@ pub struct Matrix {
 }
 
 impl Matrix {
+    /// Rows are packed together in groups of this many; [`crate::matmul_rows`] takes whole groups.
+    pub const ROW_GROUP: usize = GROUP;
+
     /// `packed` has to consist of the blocks of the format's [`Layout`].
     pub(crate) fn new(format: Format, rows: usize, cols: usize, packed: Vec<u8>) -> Self {
         assert_eq!(

@@ -3,7 +3,7 @@
 use crate::reference::{
     Cut, Random, assert_same, numbers_at, pack, put_number, random_rows, reference,
 };
-use kernels::{Activations, Format, Isa, Matrix, Pool, Serial, matmul, matmul_with};
+use kernels::{Activations, Format, Isa, Matrix, Pool, Serial, matmul, matmul_rows, matmul_with};
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
@@ -62,6 +62,32 @@ fn shapes() {
                     &x,
                     &format!("{m} rows of activations"),
                 );
+            }
+        }
+    }
+}
+
+#[test]
+fn some_rows_of_a_matrix() {
+    let mut random = Random(11);
+    for format in Format::ALL {
+        let cols = cols_of(format, 2);
+        let rows = random_rows(format, 22, cols, &mut random);
+        let w = pack(format, 22, cols, &rows);
+        for m in [1, 6] {
+            let x = random.floats(m * cols);
+            let whole = product(Isa::best(), &Serial, &w, &x);
+            for part in [0..4, 4..20, 12..22, 8..8] {
+                let mut activations = Activations::new();
+                activations.reset(m, cols).copy_from_slice(&x);
+                let mut out = vec![f32::NAN; m * part.len()];
+                matmul_rows(&Serial, &w, part.clone(), &mut activations, &mut out);
+                let expected: Vec<_> = whole
+                    .chunks_exact(22)
+                    .flat_map(|row| &row[part.clone()])
+                    .copied()
+                    .collect();
+                assert_same(&out, &expected, &format!("{format}, rows {part:?}"));
             }
         }
     }
