@@ -2,7 +2,7 @@
 
 use zerocopy::FromBytes;
 
-use crate::layout::{GROUP, Layout, with_layout};
+use crate::layout::{Codec, GROUP, Layout, with_codec};
 use crate::{Format, Packer, dequantize};
 
 /// An immutable `[rows, cols]` matrix of packed weights; [`crate::Packer`] makes it.
@@ -60,9 +60,8 @@ impl Matrix {
     /// The packed blocks, by group of rows, then by columns.
     ///
     /// # Panics
-    /// If the matrix has another format than `L`.
+    /// If they are not blocks of `L`.
     pub(crate) fn blocks<L: Layout>(&self) -> &[L::Block] {
-        assert_eq!(self.format, L::FORMAT);
         <[L::Block]>::ref_from_bytes(&self.packed).expect("a whole number of blocks")
     }
 
@@ -86,19 +85,19 @@ impl Matrix {
             self.cols,
             "a row has as many values as the matrix has columns"
         );
-        with_layout!(self.format, L => self.dequantize_row_of::<L>(row, out));
+        with_codec!(self.format, C => self.dequantize_row_of::<C>(row, out));
     }
 
     /// [`Self::dequantize_row`]: unpacks block by block into the file's form.
-    fn dequantize_row_of<L: Layout>(&self, row: usize, out: &mut [f32]) {
-        let per_group = self.blocks_per_group::<L>();
-        let blocks = &self.blocks::<L>()[row / GROUP * per_group..][..per_group];
-        for (block, out) in blocks.iter().zip(out.chunks_mut(L::LEN)) {
-            let bytes = out.len() / L::FORMAT.block_len() * L::FORMAT.block_bytes();
+    fn dequantize_row_of<C: Codec>(&self, row: usize, out: &mut [f32]) {
+        let per_group = self.blocks_per_group::<C::Layout>();
+        let blocks = &self.blocks::<C::Layout>()[row / GROUP * per_group..][..per_group];
+        for (block, out) in blocks.iter().zip(out.chunks_mut(C::Layout::LEN)) {
+            let bytes = out.len() / C::FORMAT.block_len() * C::FORMAT.block_bytes();
             let mut file = [0; MAX_FILE_BLOCK];
             let file = &mut file[..bytes];
-            L::unpack_row(block, row % GROUP, file);
-            dequantize(L::FORMAT, file, out).expect("whole blocks");
+            C::unpack_row(block, row % GROUP, file);
+            dequantize(C::FORMAT, file, out).expect("whole blocks");
         }
     }
 }

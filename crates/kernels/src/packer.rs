@@ -6,7 +6,7 @@ use zerocopy::FromBytes;
 
 use crate::finite::first_non_finite;
 use crate::isa::{Isa, Simd, Task};
-use crate::layout::{GROUP, Layout, with_layout};
+use crate::layout::{BlockOf, Codec, GROUP, Layout, with_codec, with_layout};
 use crate::{Error, Format, Matrix};
 
 /// Takes the bytes of one matrix in file order, in pieces of any size, and packs every four rows as soon as they
@@ -154,34 +154,34 @@ impl Packer {
         let at = self.packed.len();
         self.packed.resize(at + self.group_bytes, 0);
         let to = &mut self.packed[at..];
-        with_layout!(self.format, L => {
-            Isa::best().run(PackGroup::<L> { rows, row_bytes: self.row_bytes, to, layout: PhantomData });
+        with_codec!(self.format, C => {
+            Isa::best().run(PackGroup::<C> { rows, row_bytes: self.row_bytes, to, codec: PhantomData });
         });
         Ok(())
     }
 }
 
 /// Packs four rows of the file into blocks.
-struct PackGroup<'a, L> {
+struct PackGroup<'a, C> {
     rows: &'a [u8],
     row_bytes: usize,
     to: &'a mut [u8],
-    layout: PhantomData<L>,
+    codec: PhantomData<C>,
 }
 
-impl<L: Layout> Task for PackGroup<'_, L> {
+impl<C: Codec> Task for PackGroup<'_, C> {
     type Output = ();
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let blocks = <[L::Block]>::mut_from_bytes(self.to).expect("a whole number of blocks");
-        let block_bytes = L::LEN / L::FORMAT.block_len() * L::FORMAT.block_bytes();
+        let blocks = <[BlockOf<C>]>::mut_from_bytes(self.to).expect("a whole number of blocks");
+        let block_bytes = C::Layout::LEN / C::FORMAT.block_len() * C::FORMAT.block_bytes();
         let rows: [&[u8]; GROUP] =
             std::array::from_fn(|r| &self.rows[r * self.row_bytes..][..self.row_bytes]);
         for (i, block) in blocks.iter_mut().enumerate() {
             let at = i * block_bytes;
             let end = self.row_bytes.min(at + block_bytes);
-            L::pack(s, rows.map(|row| &row[at..end]), block);
+            C::pack(s, rows.map(|row| &row[at..end]), block);
         }
     }
 }

@@ -7,7 +7,7 @@
 
 use std::marker::PhantomData;
 
-use super::{GROUP, HALF_BIAS, Layout, PANEL, Sums};
+use super::{Codec, GROUP, HALF_BIAS, Layout, PANEL, Sums};
 use crate::Format;
 use crate::isa::{Bytes16, Simd};
 use crate::prepared::{Floats, STEP, TILE};
@@ -114,15 +114,12 @@ impl Encoding for Brain {
     }
 }
 
-impl<E: Encoding> Layout for Interleaved<E> {
+impl<E: Encoding> Codec for Interleaved<E> {
     const FORMAT: Format = E::FORMAT;
-    const LEN: usize = STEP;
-    type Block = E::Block;
-    type Panel = Panel;
-    type Acts<S: Simd, const COLS: usize> = Floats<COLS>;
+    type Layout = Self;
 
     #[inline(always)]
-    fn pack<S: Simd>(_: S, rows: [&[u8]; GROUP], to: &mut Self::Block) {
+    fn pack<S: Simd>(_: S, rows: [&[u8]; GROUP], to: &mut E::Block) {
         // Whatever the encoding, vector i takes the i-th four bytes of each row.
         for (r, row) in rows.iter().enumerate() {
             let vectors = E::vectors_mut(to).iter_mut();
@@ -138,11 +135,18 @@ impl<E: Encoding> Layout for Interleaved<E> {
         }
     }
 
-    fn unpack_row(block: &Self::Block, row: usize, to: &mut [u8]) {
+    fn unpack_row(block: &E::Block, row: usize, to: &mut [u8]) {
         for (to, vector) in to.chunks_mut(4).zip(E::vectors(block)) {
             to.copy_from_slice(&vector[4 * row..][..to.len()]);
         }
     }
+}
+
+impl<E: Encoding> Layout for Interleaved<E> {
+    const LEN: usize = STEP;
+    type Block = E::Block;
+    type Panel = Panel;
+    type Acts<S: Simd, const COLS: usize> = Floats<COLS>;
 
     #[inline(always)]
     fn dot<S: Simd>(s: S, block: &Self::Block, acts: &Self::Acts<S, 1>, acc: S::V) -> S::V {

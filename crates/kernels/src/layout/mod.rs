@@ -47,9 +47,8 @@ pub(crate) const PANEL: usize = 2;
 #[repr(C, align(64))]
 pub(crate) struct Sums(pub(crate) [[Bytes16; TILE]; PANEL]);
 
-/// How the weights of one format are packed and multiplied.
+/// How packed weights are stored and multiplied; several formats may be packed alike.
 pub(crate) trait Layout: 'static {
-    const FORMAT: Format;
     /// Columns in a packed block.
     const LEN: usize;
     /// Four rows × [`Self::LEN`] columns.
@@ -58,12 +57,6 @@ pub(crate) trait Layout: 'static {
     type Panel: Pod;
     /// The activations that go with a block.
     type Acts<S: Simd, const COLS: usize>: Prepare;
-
-    /// Packs one block of the file from each of four rows. Rows of floats may end within the block.
-    fn pack<S: Simd>(s: S, rows: [&[u8]; GROUP], to: &mut Self::Block);
-
-    /// The inverse of [`Self::pack`] for one row of the four.
-    fn unpack_row(block: &Self::Block, row: usize, to: &mut [u8]);
 
     /// `acc + block · acts` for each of the four rows.
     fn dot<S: Simd>(s: S, block: &Self::Block, acts: &Self::Acts<S, 1>, acc: S::V) -> S::V;
@@ -74,6 +67,22 @@ pub(crate) trait Layout: 'static {
     /// `sums + panels · acts`, block by block in the order of [`Self::dot`].
     fn tile<S: Simd>(s: S, panels: &[Self::Panel], acts: &[Self::Acts<S, TILE>], sums: &mut Sums);
 }
+
+/// How the blocks of one format become packed ones.
+pub(crate) trait Codec: 'static {
+    const FORMAT: Format;
+    type Layout: Layout;
+
+    /// Packs the next [`Layout::LEN`] columns of four rows of the file into an empty (zero) block. Rows may end within
+    /// it, at the end of a block of the file.
+    fn pack<S: Simd>(s: S, rows: [&[u8]; GROUP], to: &mut BlockOf<Self>);
+
+    /// The inverse of [`Self::pack`] for one row of the four.
+    fn unpack_row(block: &BlockOf<Self>, row: usize, to: &mut [u8]);
+}
+
+/// The packed block of a [`Codec`].
+pub(crate) type BlockOf<C> = <<C as Codec>::Layout as Layout>::Block;
 
 /// Four half-precision numbers as single precision.
 ///
@@ -89,7 +98,31 @@ pub(crate) fn widen_half<S: Simd>(s: S, halves: S::V) -> S::V {
 /// 2¹¹²: by how much the exponent biases of single and half precision differ.
 pub(crate) const HALF_BIAS: f32 = f32::from_bits((112 + 127) << 23);
 
-/// Evaluates an expression with `$layout` standing for the [`Layout`] of a [`Format`].
+/// Evaluates an expression with `$codec` standing for the [`Codec`] of a [`Format`].
+macro_rules! with_codec {
+    ($format:expr, $codec:ident => $body:expr) => {
+        match $format {
+            $crate::Format::F32 => $crate::layout::with_codec!(@ F32, $codec => $body),
+            $crate::Format::F16 => $crate::layout::with_codec!(@ F16, $codec => $body),
+            $crate::Format::BF16 => $crate::layout::with_codec!(@ Bf16, $codec => $body),
+            $crate::Format::Q4_0 => $crate::layout::with_codec!(@ Q4_0, $codec => $body),
+            $crate::Format::Q4_1 => $crate::layout::with_codec!(@ Q4_1, $codec => $body),
+            $crate::Format::Q5_0 => $crate::layout::with_codec!(@ Q5_0, $codec => $body),
+            $crate::Format::Q5_1 => $crate::layout::with_codec!(@ Q5_1, $codec => $body),
+            $crate::Format::Q8_0 => $crate::layout::with_codec!(@ Q8_0, $codec => $body),
+            $crate::Format::Q4_K => $crate::layout::with_codec!(@ Q4K, $codec => $body),
+            $crate::Format::Q5_K => $crate::layout::with_codec!(@ Q5K, $codec => $body),
+            $crate::Format::Q6_K => $crate::layout::with_codec!(@ Q6K, $codec => $body),
+        }
+    };
+    (@ $name:ident, $codec:ident => $body:expr) => {{
+        type $codec = $crate::layout::$name;
+        $body
+    }};
+}
+
+/// Evaluates an expression with `$layout` standing for the [`Layout`] of a [`Format`]: once for all formats that are
+/// packed alike, whose kernels are thereby compiled once.
 macro_rules! with_layout {
     ($format:expr, $layout:ident => $body:expr) => {
         match $format {
@@ -112,4 +145,4 @@ macro_rules! with_layout {
     }};
 }
 
-pub(crate) use with_layout;
+pub(crate) use {with_codec, with_layout};

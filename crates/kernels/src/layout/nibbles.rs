@@ -14,7 +14,7 @@
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 use super::tile::{Panel32, tile32};
-use super::{GROUP, Layout, PANEL, Sums, widen_half};
+use super::{Codec, GROUP, Layout, PANEL, Sums, widen_half};
 use crate::Format;
 use crate::dot::DotForm;
 use crate::format::BLOCK;
@@ -130,20 +130,17 @@ fn gather_bits(word: u32) -> u32 {
     (0..32).fold(0, |out, k| out | ((word >> (8 * (k % 4) + k / 4)) & 1) << k)
 }
 
-impl<const MIN: usize, const HIGH: usize> Layout for Nibbles<MIN, HIGH> {
+impl<const MIN: usize, const HIGH: usize> Codec for Nibbles<MIN, HIGH> {
     const FORMAT: Format = match (MIN, HIGH) {
         (0, 0) => Format::Q4_0,
         (1, 0) => Format::Q4_1,
         (0, _) => Format::Q5_0,
         _ => Format::Q5_1,
     };
-    const LEN: usize = BLOCK;
-    type Block = Block<MIN, HIGH>;
-    type Panel = Panel32<MIN>;
-    type Acts<S: Simd, const COLS: usize> = Block32<<S::Dot as DotForm>::Step, COLS>;
+    type Layout = Self;
 
     #[inline(always)]
-    fn pack<S: Simd>(s: S, rows: [&[u8]; GROUP], to: &mut Self::Block) {
+    fn pack<S: Simd>(s: S, rows: [&[u8]; GROUP], to: &mut Block<MIN, HIGH>) {
         let at = Self::FIELDS;
         let mut nibbles = [s.splat_i32(0); GROUP];
         for (r, row) in rows.iter().enumerate() {
@@ -163,7 +160,7 @@ impl<const MIN: usize, const HIGH: usize> Layout for Nibbles<MIN, HIGH> {
         }
     }
 
-    fn unpack_row(block: &Self::Block, row: usize, to: &mut [u8]) {
+    fn unpack_row(block: &Block<MIN, HIGH>, row: usize, to: &mut [u8]) {
         let at = Self::FIELDS;
         to[..2].copy_from_slice(&block.scales[2 * row..][..2]);
         if let Some(mins) = block.mins.first() {
@@ -178,6 +175,13 @@ impl<const MIN: usize, const HIGH: usize> Layout for Nibbles<MIN, HIGH> {
             to.copy_from_slice(&nibbles[4 * row..][..4]);
         }
     }
+}
+
+impl<const MIN: usize, const HIGH: usize> Layout for Nibbles<MIN, HIGH> {
+    const LEN: usize = BLOCK;
+    type Block = Block<MIN, HIGH>;
+    type Panel = Panel32<MIN>;
+    type Acts<S: Simd, const COLS: usize> = Block32<<S::Dot as DotForm>::Step, COLS>;
 
     #[inline(always)]
     fn dot<S: Simd>(s: S, block: &Self::Block, acts: &Self::Acts<S, 1>, acc: S::V) -> S::V {

@@ -17,7 +17,7 @@ use std::hint::black_box;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 use super::tile256::{Panel256, tile256};
-use super::{GROUP, Layout, PANEL, Sums};
+use super::{Codec, GROUP, Layout, PANEL, Sums};
 use crate::Format;
 use crate::dequantize::half_at;
 use crate::dot::DotForm;
@@ -140,19 +140,16 @@ fn gather_bits<S: Simd>(s: S, vectors: [S::V; 4]) -> S::V {
     s.or(s.or(a, b), s.or(c, d))
 }
 
-impl<const HIGH: usize, const SCALES: usize> Layout for SuperNibbles<HIGH, SCALES> {
+impl<const HIGH: usize, const SCALES: usize> Codec for SuperNibbles<HIGH, SCALES> {
     const FORMAT: Format = if HIGH == 0 {
         Format::Q4_K
     } else {
         Format::Q5_K
     };
-    const LEN: usize = SUPER_BLOCK;
-    type Block = Block<HIGH>;
-    type Panel = Panel256<SCALES, 1>;
-    type Acts<S: Simd, const COLS: usize> = Block256<<S::Dot as DotForm>::Step, COLS>;
+    type Layout = Self;
 
     #[inline(always)]
-    fn pack<S: Simd>(s: S, rows: [&[u8]; GROUP], to: &mut Self::Block) {
+    fn pack<S: Simd>(s: S, rows: [&[u8]; GROUP], to: &mut Block<HIGH>) {
         for (r, row) in rows.iter().enumerate() {
             to.d[4 * r..][..4].copy_from_slice(&half_at(row, 0).to_le_bytes());
             to.dmin[4 * r..][..4].copy_from_slice(&half_at(row, 2).to_le_bytes());
@@ -180,7 +177,7 @@ impl<const HIGH: usize, const SCALES: usize> Layout for SuperNibbles<HIGH, SCALE
         }
     }
 
-    fn unpack_row(block: &Self::Block, row: usize, to: &mut [u8]) {
+    fn unpack_row(block: &Block<HIGH>, row: usize, to: &mut [u8]) {
         let half = |singles: &Bytes16| {
             let [a, b, c, d] = [0, 1, 2, 3].map(|i| singles[4 * row + i]);
             half::f16::from_f32(f32::from_le_bytes([a, b, c, d])).to_le_bytes()
@@ -202,6 +199,13 @@ impl<const HIGH: usize, const SCALES: usize> Layout for SuperNibbles<HIGH, SCALE
             }
         }
     }
+}
+
+impl<const HIGH: usize, const SCALES: usize> Layout for SuperNibbles<HIGH, SCALES> {
+    const LEN: usize = SUPER_BLOCK;
+    type Block = Block<HIGH>;
+    type Panel = Panel256<SCALES, 1>;
+    type Acts<S: Simd, const COLS: usize> = Block256<<S::Dot as DotForm>::Step, COLS>;
 
     #[inline(always)]
     fn dot<S: Simd>(s: S, block: &Self::Block, acts: &Self::Acts<S, 1>, acc: S::V) -> S::V {

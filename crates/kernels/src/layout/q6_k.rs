@@ -17,7 +17,7 @@ use std::hint::black_box;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 use super::tile256::{Panel256, tile256};
-use super::{GROUP, Layout, PANEL, Sums};
+use super::{Codec, GROUP, Layout, PANEL, Sums};
 use crate::Format;
 use crate::dequantize::half_at;
 use crate::dot::DotForm;
@@ -85,15 +85,12 @@ fn start<S: Simd>(s: S, sum: &Bytes16) -> S::V {
     S::Dot::shl::<S, 5>(s, s.load(sum))
 }
 
-impl Layout for Q6K {
+impl Codec for Q6K {
     const FORMAT: Format = Format::Q6_K;
-    const LEN: usize = SUPER_BLOCK;
-    type Block = Block;
-    type Panel = Panel256<SUB_BLOCKS, 0>;
-    type Acts<S: Simd, const COLS: usize> = Block256<<S::Dot as DotForm>::Step, COLS>;
+    type Layout = Self;
 
     #[inline(always)]
-    fn pack<S: Simd>(s: S, rows: [&[u8]; GROUP], to: &mut Self::Block) {
+    fn pack<S: Simd>(s: S, rows: [&[u8]; GROUP], to: &mut Block) {
         let load =
             |at: usize| rows.map(|row| s.load(row[at..].first_chunk().expect("a whole block")));
         for (r, row) in rows.iter().enumerate() {
@@ -123,7 +120,7 @@ impl Layout for Q6K {
         }
     }
 
-    fn unpack_row(block: &Self::Block, row: usize, to: &mut [u8]) {
+    fn unpack_row(block: &Block, row: usize, to: &mut [u8]) {
         to.fill(0);
         for (g, values) in block.values.iter().enumerate() {
             let (nibbles_at, is_upper, uppers_at, pair) = position(g);
@@ -144,6 +141,13 @@ impl Layout for Q6K {
         let d = half::f16::from_f32(f32::from_le_bytes([a, b, c, d]));
         to[D_AT..].copy_from_slice(&d.to_le_bytes());
     }
+}
+
+impl Layout for Q6K {
+    const LEN: usize = SUPER_BLOCK;
+    type Block = Block;
+    type Panel = Panel256<SUB_BLOCKS, 0>;
+    type Acts<S: Simd, const COLS: usize> = Block256<<S::Dot as DotForm>::Step, COLS>;
 
     #[inline(always)]
     fn dot<S: Simd>(s: S, block: &Self::Block, acts: &Self::Acts<S, 1>, acc: S::V) -> S::V {

@@ -10,7 +10,7 @@
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 use super::tile::{Panel32, tile32};
-use super::{GROUP, Layout, PANEL, Sums, widen_half};
+use super::{Codec, GROUP, Layout, PANEL, Sums, widen_half};
 use crate::Format;
 use crate::dot::{DotForm, SignedWordDot};
 use crate::format::BLOCK;
@@ -29,15 +29,12 @@ pub(crate) struct Block {
 
 const _: () = assert!(size_of::<Block>() == GROUP * Format::Q8_0.block_bytes());
 
-impl Layout for Q8_0 {
+impl Codec for Q8_0 {
     const FORMAT: Format = Format::Q8_0;
-    const LEN: usize = BLOCK;
-    type Block = Block;
-    type Panel = Panel32<0>;
-    type Acts<S: Simd, const COLS: usize> = Block32<<SignedWordDot as DotForm>::Step, COLS>;
+    type Layout = Self;
 
     #[inline(always)]
-    fn pack<S: Simd>(s: S, rows: [&[u8]; GROUP], to: &mut Self::Block) {
+    fn pack<S: Simd>(s: S, rows: [&[u8]; GROUP], to: &mut Block) {
         for (r, row) in rows.iter().enumerate() {
             to.scales[2 * r..][..2].copy_from_slice(&row[..2]);
         }
@@ -50,12 +47,19 @@ impl Layout for Q8_0 {
         }
     }
 
-    fn unpack_row(block: &Self::Block, row: usize, to: &mut [u8]) {
+    fn unpack_row(block: &Block, row: usize, to: &mut [u8]) {
         to[..2].copy_from_slice(&block.scales[2 * row..][..2]);
         for (to, values) in to[2..].chunks_exact_mut(4).zip(&block.values) {
             to.copy_from_slice(&values[4 * row..][..4]);
         }
     }
+}
+
+impl Layout for Q8_0 {
+    const LEN: usize = BLOCK;
+    type Block = Block;
+    type Panel = Panel32<0>;
+    type Acts<S: Simd, const COLS: usize> = Block32<<SignedWordDot as DotForm>::Step, COLS>;
 
     #[inline(always)]
     fn dot<S: Simd>(s: S, block: &Self::Block, acts: &Self::Acts<S, 1>, acc: S::V) -> S::V {
