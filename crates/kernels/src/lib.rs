@@ -20,6 +20,7 @@ pub mod peak;
 mod pool;
 mod prefill;
 mod prepared;
+pub mod quantize;
 pub mod rope;
 pub mod softmax;
 mod sum;
