@@ -2,6 +2,9 @@
 
 const MIB = 2 ** 20;
 
+/** The engine that runs outside the browser: ratios to it are given apart. */
+export const NATIVE = 'llama.cpp, native';
+
 /** name: [value of one repetition, unit, whether higher is better] */
 export const METRICS = {
   decode: [(run) => run.decode?.tg_tps, 'tokens/s', true],
@@ -13,7 +16,8 @@ export const METRICS = {
   renderer_peak: [(run) => run.memory && run.memory.renderer_peak / MIB, 'MiB', false],
 };
 
-function median(values) {
+/** The middle of the finite values, the mean of the two in the middle where their number is even; null without any. */
+export function median(values) {
   const sorted = values.filter(Number.isFinite).sort((a, b) => a - b);
   if (!sorted.length) return null;
   return (sorted[(sorted.length - 1) >> 1] + sorted[sorted.length >> 1]) / 2;
@@ -29,20 +33,21 @@ export function summarize(runs) {
 }
 
 /**
- * Adds to each row how it compares: `vs_peer[metric]` to the better of the other engines (above 1 is better for
- * every metric), `vs_native` to llama-bench's figures (`{model: {threads: {pp, tg}}}`).
+ * Adds to each row how it compares, above 1 being better for every metric: `vs_peer[metric]` to the better of the other
+ * engines in the browser, `vs_native[metric]` to llama.cpp outside it.
  */
-export function compare(rows, native = {}) {
+export function compare(rows) {
   return rows.map((row) => {
-    const peers = rows.filter((other) => other.model === row.model && other.threads === row.threads && other.engine !== row.engine);
+    const alike = rows.filter((other) => other.model === row.model && other.threads === row.threads && other.engine !== row.engine);
+    const peers = alike.filter((other) => other.engine !== NATIVE);
     const vsPeer = {};
     for (const [name, [, , higher]] of Object.entries(METRICS)) {
       const values = peers.map((peer) => peer[name]).filter(Number.isFinite);
       if (!values.length || !Number.isFinite(row[name])) continue;
       vsPeer[name] = higher ? row[name] / Math.max(...values) : Math.min(...values) / row[name];
     }
-    const measured = native[row.model]?.[row.threads];
-    const vsNative = measured && { decode: row.decode / measured.tg, prefill: row.prefill / measured.pp };
+    const native = alike.find((other) => other.engine === NATIVE);
+    const vsNative = native && { decode: row.decode / native.decode, prefill: row.prefill / native.prefill };
     return { ...row, vs_peer: vsPeer, vs_native: vsNative };
   });
 }
@@ -59,13 +64,13 @@ export function table(rows) {
   ];
   for (const row of rows) {
     const cells = names.map((name) => shown(row[name]) + (row.engine === 'minnow' ? ratio(row.vs_peer[name]) : ''));
-    const vsNative = row.vs_native ? `${row.vs_native.decode.toFixed(2)} ×, ${row.vs_native.prefill.toFixed(2)} ×` : '';
+    const vsNative = row.vs_native && row.engine === 'minnow' ? `${row.vs_native.decode.toFixed(2)} ×, ${row.vs_native.prefill.toFixed(2)} ×` : '';
     lines.push(`| ${row.model} | ${row.threads} | ${row.engine} | ${cells.join(' | ')} | ${vsNative} |`);
   }
   return lines.join('\n');
 }
 
-const COLORS = ['#0e7490', '#94a3b8', '#cbd5e1', '#e2e8f0'];
+const COLORS = ['#0e7490', '#94a3b8', '#cbd5e1', '#78716c', '#b45309', '#4d7c0f', '#7c3aed', '#be123c'];
 
 /** A bar chart (SVG) of one metric for every model, thread count and engine. */
 export function chart(rows, metric) {
@@ -92,6 +97,32 @@ export function chart(rows, metric) {
 <rect width="100%" height="100%" fill="#fff"/>
 <text x="${left}" y="14" font-weight="600">${metric.replaceAll('_', ' ')}, ${METRICS[metric][1]}</text>
 ${legend.join('\n')}
+${parts.join('\n')}
+</svg>
+`;
+}
+
+/** A line chart (SVG) of `series` (`{name, points: [[x, y]]}`), x on a logarithmic axis, y from 0. */
+export function lines(series, title) {
+  const [left, top, width, height] = [52, 30, 480, 260];
+  const xs = [...new Set(series.flatMap(({ points }) => points.map(([x]) => x)))].sort((a, b) => a - b);
+  const most = Math.max(...series.flatMap(({ points }) => points.map(([, y]) => y ?? 0)));
+  const span = Math.log(xs.at(-1) / xs[0]) || 1;
+  const at = ([x, y]) => [left + (width * Math.log(x / xs[0])) / span, top + height - (height * y) / most].map((v) => v.toFixed(1));
+  const parts = xs.map((x) => `<text x="${at([x, 0])[0]}" y="${top + height + 16}" text-anchor="middle">${x}</text>`);
+  for (const share of [0, 0.25, 0.5, 0.75, 1]) {
+    const [, y] = at([xs[0], most * share]);
+    parts.push(`<line x1="${left}" x2="${left + width}" y1="${y}" y2="${y}" stroke="#e5e7eb"/>`, `<text x="${left - 6}" y="${Number(y) + 4}" text-anchor="end">${shown(most * share)}</text>`);
+  }
+  series.forEach(({ name, points }, index) => {
+    const color = COLORS[index % COLORS.length];
+    parts.push(`<polyline fill="none" stroke="${color}" stroke-width="2" points="${points.map((point) => at(point).join(',')).join(' ')}"/>`);
+    const y = top + height + 40 + index * 16;
+    parts.push(`<rect x="${left}" y="${y - 9}" width="10" height="10" fill="${color}"/><text x="${left + 16}" y="${y}">${name}</text>`);
+  });
+  return `<svg xmlns="http://www.w3.org/2000/svg" width="${left + width + 30}" height="${top + height + 50 + series.length * 16}" font-family="system-ui, sans-serif" font-size="11">
+<rect width="100%" height="100%" fill="#fff"/>
+<text x="${left}" y="16" font-weight="600">${title}</text>
 ${parts.join('\n')}
 </svg>
 `;

@@ -2,16 +2,17 @@
 // Engines side by side in one headless browser run, taking turns; medians and ratios are printed.
 //
 //   node run.mjs --models-dir DIR --models a.gguf,b.gguf [--engines minnow,wllama-2.3.1,wllama] [--threads 1,2]
-//        [--repetitions 3] [--prompt-new 32] [--new 128] [--context 1024] [--native native.json] [--out results]
+//        [--repetitions 3] [--prompt-new 32] [--new 128] [--context 1024] [--llama-bench PATH] [--out results]
 //        [--package ../../dist/minnow-llm] [--verbose]
 //
-// --native: llama-bench's figures on the same machine, {"model.gguf": {"1": {"pp": 1.0, "tg": 1.0}}}.
-// Chromium: $CHROMIUM or /usr/bin/chromium.
+// --llama-bench: llama.cpp's native benchmark, which then takes turns with the others.
+// Chromium: $CHROMIUM or /usr/bin/chromium. `cargo xtask bench --only peers` provides all of it.
 import fs from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { METRICS, chart, compare, summarize, table } from './report.mjs';
+import { runNative } from './native.mjs';
+import { METRICS, NATIVE, chart, compare, summarize, table } from './report.mjs';
 import { startServer } from './server.mjs';
 import { runSession } from './session.mjs';
 
@@ -22,7 +23,7 @@ const { values: options } = parseArgs({
     engines: { type: 'string', default: 'minnow,wllama-2.3.1,wllama' }, threads: { type: 'string', default: '1,2' },
     repetitions: { type: 'string', default: '3' }, 'prompt-new': { type: 'string', default: '32' },
     new: { type: 'string', default: '128' }, context: { type: 'string', default: '1024' },
-    native: { type: 'string' }, out: { type: 'string', default: path.join(here, 'results') },
+    'llama-bench': { type: 'string' }, out: { type: 'string', default: path.join(here, 'results') },
     package: { type: 'string', default: path.join(here, '../../dist/minnow-llm') }, verbose: { type: 'boolean', default: false },
   },
 });
@@ -36,6 +37,7 @@ const workloadOf = JSON.parse(fs.readFileSync(path.join(here, 'workloads/index.j
 const engines = options.engines.split(',').map((name) => ({
   name, url: name === 'minnow' ? '/bench/bench-adapter.js' : `/bench/adapters/${name}.js`, options: {},
 }));
+if (options['llama-bench']) engines.push({ name: NATIVE });
 const server = await startServer(roots);
 const runs = {};
 for (const model of options.models.split(',')) {
@@ -50,10 +52,9 @@ for (const model of options.models.split(',')) {
         runs[key] ??= { engine: engine.name, model, threads, repetitions: [] };
         const setting = { modelUrl: `${server.origin}/models/${model}`, threads, contextLength: Number(options.context), origin: server.origin };
         try {
-          const run = await runSession(engine, setting, workload, {
-            newTokens: Number(options.new), newAfterPrompt: Number(options['prompt-new']),
-            executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', verbose: options.verbose,
-          });
+          const run = engine.name === NATIVE
+            ? await runNative(options['llama-bench'], path.join(options['models-dir'], model), threads, { promptTokens: workload.pp.ids.length, newTokens: Number(options.new) })
+            : await runSession(engine, setting, workload, { newTokens: Number(options.new), newAfterPrompt: Number(options['prompt-new']), verbose: options.verbose });
           runs[key].repetitions.push(run);
           console.error(`${key} #${repetition}: ${Object.entries(METRICS).map(([name, [get]]) => `${name} ${get(run)?.toFixed(2)}`).join(', ')}`);
         } catch (error) {
@@ -66,9 +67,8 @@ for (const model of options.models.split(',')) {
 }
 server.close();
 
-const native = options.native ? JSON.parse(fs.readFileSync(options.native, 'utf8')) : {};
-const rows = compare(summarize(runs), native);
+const rows = compare(summarize(runs));
 fs.mkdirSync(options.out, { recursive: true });
 fs.writeFileSync(path.join(options.out, 'peers.json'), `${JSON.stringify({ rows, runs }, null, 1)}\n`);
-for (const metric of ['decode', 'prefill']) fs.writeFileSync(path.join(options.out, `${metric}.svg`), chart(rows, metric));
+for (const metric of ['decode', 'prefill']) fs.writeFileSync(path.join(options.out, `peers-${metric}.svg`), chart(rows, metric));
 console.log(table(rows));

@@ -1,10 +1,13 @@
 //! How fast the kernels are, as a share of what the same machine could do at most in the same run.
 //!
-//! Natively: `cargo run --release -p kernels --example bench`. As wasm, in Node or Chromium: see `bench.mjs`.
+//! Natively: `cargo run --release -p kernels --example bench`. As wasm in Chromium: `cargo xtask bench --only kernels`,
+//! which turns the lines into a table.
 //!
-//! For each format: packing (GB/s of the file's bytes), a product of four rows (µs: nearly all of it goes into the
-//! preparation of the activations), matrix–vector products with weights streamed from memory and from the cache
-//! (GB/s of packed bytes), matrix–matrix products (10⁹ multiplications a second).
+//! Every line is a JSON object: first the peaks of reading (GB/s), then for each instruction set its peak of
+//! multiplying (10⁹ multiplications a second), then for each of its formats: packing (GB/s of the file's bytes), a
+//! product of four rows (µs: nearly all of it goes into the preparation of the activations), matrix–vector products
+//! with weights streamed from memory and from the cache (GB/s of packed bytes, and 10⁹ multiplications a second),
+//! matrix–matrix products (10⁹ multiplications a second).
 
 use std::hint::black_box;
 
@@ -128,32 +131,25 @@ fn main() {
     let cache = CACHED as f64 / best_ms(|| _ = black_box(peak::read(&data[..CACHED / 8]))) / 1e6;
     drop(data);
     print(&format!(
-        "one thread, {COLS} columns; peaks: {memory:.1} GB/s from memory, {cache:.1} GB/s from cache"
+        r#"{{"columns": {COLS}, "read_memory": {memory:.2}, "read_cache": {cache:.2}}}"#
     ));
     let vectors = Isa::available()
         .into_iter()
         .filter(|isa| !isa.name().starts_with("scalar"));
     for isa in vectors {
-        measure(isa, memory);
+        measure(isa);
     }
 }
 
-/// Prints a table for one instruction set. `memory` is the peak of reading, in GB/s.
-fn measure(isa: Isa, memory: f64) {
+/// Prints the peak of one instruction set and a line for each format.
+fn measure(isa: Isa) {
     let rounds = 1000;
     let macs = (rounds * peak::ROUND) as f64;
     let multiply = macs / best_ms(|| _ = black_box(peak::multiply(isa, rounds))) / 1e6;
-    let chosen = if isa == Isa::best() {
-        ", the one chosen here"
-    } else {
-        ""
-    };
+    let (name, chosen) = (isa.name(), isa == Isa::best());
     print(&format!(
-        "{}{chosen}; peak: {multiply:.1} GMAC/s",
-        isa.name()
+        r#"{{"isa": "{name}", "chosen": {chosen}, "multiply": {multiply:.2}}}"#
     ));
-    print("        pack  4 rows    memory          cache           m = 128");
-    print("        GB/s    µs      GB/s   share    GB/s  GMAC/s    GMAC/s  share");
     for format in Format::ALL {
         let group = file_rows(format, 64);
         let row_bytes = group.len() / 64;
@@ -161,25 +157,23 @@ fn measure(isa: Isa, memory: f64) {
         let pack_ms = best_ms(|| drop(black_box(packer_of(format, pack_rows, &group))));
         let pack = (pack_rows * row_bytes) as f64 / pack_ms / 1e6;
 
-        let few = product_ms(isa, &matrix(format, 4, &group), 1) * 1e3;
+        let few_us = product_ms(isa, &matrix(format, 4, &group), 1) * 1e3;
 
         let w = matrix(format, CACHED / row_bytes, &group);
         let ms = product_ms(isa, &w, 1);
-        let cached = w.packed_bytes() as f64 / ms / 1e6;
-        let cached_macs = (w.rows() * COLS) as f64 / ms / 1e6;
+        let cache = w.packed_bytes() as f64 / ms / 1e6;
+        let cache_macs = (w.rows() * COLS) as f64 / ms / 1e6;
 
         // After the cached one, by which the engine has compiled the kernel.
         let w = matrix(format, STREAMED / row_bytes, &group);
-        let streamed = w.packed_bytes() as f64 / product_ms(isa, &w, 1) / 1e6;
+        let memory = w.packed_bytes() as f64 / product_ms(isa, &w, 1) / 1e6;
 
         let (rows, m) = PREFILL;
         let w = matrix(format, rows, &group);
         let prefill = (rows * COLS * m) as f64 / product_ms(isa, &w, m) / 1e6;
         print(&format!(
-            "{:6} {pack:5.1} {few:7.2} {streamed:9.1}  {:4.0} % {cached:7.1} {cached_macs:7.1} {prefill:9.1}  {:4.0} %",
+            r#"{{"isa": "{name}", "format": "{}", "pack": {pack:.2}, "few_us": {few_us:.2}, "memory": {memory:.2}, "cache": {cache:.2}, "cache_macs": {cache_macs:.2}, "prefill": {prefill:.2}}}"#,
             format.name(),
-            100.0 * streamed / memory,
-            100.0 * prefill / multiply,
         ));
     }
 }

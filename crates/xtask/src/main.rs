@@ -3,6 +3,7 @@
 //! `cargo xtask demo` and `cargo xtask test` are the two a newcomer needs; each installs what it
 //! misses, so that a fresh clone works with only Rust, Node and a package manager.
 
+mod bench;
 mod checks;
 mod default_model;
 mod demo;
@@ -37,6 +38,8 @@ enum Task {
     Demo(demo::Options),
     /// Run every test: formatting, lints, native, wasm, package, browser
     Test(test::Options),
+    /// Measure kernels, whole models and other engines in a headless browser
+    Bench(bench::Options),
     /// Formatting, lints and the direction of dependencies only
     Ci,
 }
@@ -58,6 +61,7 @@ fn run(task: Task) -> anyhow::Result<()> {
         Task::Pkg(options) => pkg::run(&project, &options),
         Task::Demo(options) => demo::run_demo(&project, &options),
         Task::Test(options) => test::run_all(&project, &options),
+        Task::Bench(options) => bench::run_all(&project, &options),
         Task::Ci => checks::all(&project),
     }
 }

@@ -13,7 +13,7 @@ use anyhow::{Context, Result, bail};
 use crate::project::{Project, run as run_command, say};
 use crate::tools;
 
-pub(crate) use wasm::VARIANTS;
+pub(crate) use wasm::{PROFILE, VARIANTS};
 
 /// The hand-written half of the package.
 const TEMPLATE: &str = "pkg-templates/minnow-llm";

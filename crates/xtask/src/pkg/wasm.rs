@@ -16,7 +16,7 @@ pub(super) const GLUE_TYPES: &str = "minnow.d.ts";
 pub(super) const MODULE: &str = "minnow_bg.wasm";
 
 /// The cargo profile that a page downloads.
-const PROFILE: &str = "wasm";
+pub(crate) const PROFILE: &str = "wasm";
 
 /// One build of the wasm module.
 pub(crate) struct Variant {

@@ -1,0 +1,39 @@
+// Headless Chromium with a profile of its own, which goes with it.
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { chromium } from 'playwright-core';
+
+const ARGUMENTS = [
+  '--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
+  '--disable-background-networking', '--disable-component-update', '--disable-sync',
+];
+
+/** $CHROMIUM, or where Debian puts it. */
+export const executablePath = process.env.CHROMIUM ?? '/usr/bin/chromium';
+
+/** Calls `use` with a browser context whose profile is empty, and ends it whatever happens. */
+export async function withBrowser(use) {
+  const profile = fs.mkdtempSync(path.join(os.tmpdir(), 'peers-'));
+  let context;
+  try {
+    context = await chromium.launchPersistentContext(profile, { executablePath, headless: true, args: ARGUMENTS, chromiumSandbox: false });
+    return await use(context);
+  } finally {
+    await context?.close().catch(() => {});
+    fs.rmSync(profile, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
+  }
+}
+
+/** A new page of the bench: its errors are printed, and with `verbose` what it logs. */
+export async function openPage(context, origin, verbose = false) {
+  const page = await context.newPage();
+  page.on('pageerror', (error) => console.error('  page error:', error.message));
+  if (verbose) page.on('console', (message) => console.error('  page:', message.text()));
+  await page.goto(`${origin}/bench/bench.html`);
+  await page.waitForFunction('window.benchReady');
+  return page;
+}
+
+/** The version of the browser that shows `page`. */
+export const versionOf = (page) => page.evaluate('navigator.userAgent.match(/Chrome\\/(\\S+)/)[1]');
