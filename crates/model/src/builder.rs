@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 
 use gguf::Header;
-use kernels::{Format, Matrix, Packer, dequantize};
+use kernels::{Matrix, Packer, dequantize};
 
 use crate::plan::plan;
-use crate::tensors::{self, Found, Loaded, Shape};
+use crate::tensors::{self, Found, Loaded};
 use crate::{Config, Error, Model, families};
 
 /// A tensor whose last byte has arrived.
@@ -165,13 +165,12 @@ impl Builder {
 impl Entry {
     /// Takes bytes that are known to fit; turns into the finished tensor with the last.
     fn take(&mut self, bytes: &[u8]) -> Result<(), Error> {
-        let Found { spec, format, size } = &self.found;
+        let found = &self.found;
+        let Found { spec, format, size } = found;
         if matches!(self.state, State::Waiting) {
-            self.state = match spec.shape {
-                Shape::Matrix { columns, rows } => {
-                    State::Packing(Packer::new(*format, rows, columns)?)
-                }
-                Shape::Vector { .. } => State::Collecting(Vec::with_capacity(*size as usize)),
+            self.state = match spec.shape.packed() {
+                Some((columns, rows)) => State::Packing(Packer::new(*format, rows, columns)?),
+                None => State::Collecting(Vec::with_capacity(*size as usize)),
             };
         }
         self.written += bytes.len() as u64;
@@ -184,9 +183,7 @@ impl Entry {
         if last {
             self.state = match std::mem::replace(&mut self.state, State::Waiting) {
                 State::Packing(packer) => State::Matrix(packer.finish()?),
-                State::Collecting(collected) => {
-                    State::Vector(floats(*format, spec.shape, &collected)?)
-                }
+                State::Collecting(collected) => State::Vector(floats(found, &collected)?),
                 other => other,
             };
         }
@@ -194,12 +191,8 @@ impl Entry {
     }
 }
 
-fn floats(format: Format, shape: Shape, bytes: &[u8]) -> Result<Vec<f32>, Error> {
-    let len = match shape {
-        Shape::Vector { len } => len,
-        Shape::Matrix { columns, rows } => columns * rows,
-    };
-    let mut floats = vec![0.0; len];
-    dequantize(format, bytes, &mut floats)?;
+fn floats(found: &Found, bytes: &[u8]) -> Result<Vec<f32>, Error> {
+    let mut floats = vec![0.0; found.elements() as usize];
+    dequantize(found.format, bytes, &mut floats)?;
     Ok(floats)
 }

@@ -1,6 +1,7 @@
 //! What the header says about the model.
 
 use gguf::{Header, Metadata, Value};
+use kernels::Matrix;
 use kernels::kv::{LANES, MAX_HEAD_LENGTH};
 use kernels::rope::{RopeConfig, RopeScaling};
 
@@ -15,11 +16,13 @@ pub enum Architecture {
     Qwen2,
     /// Qwen 3, dense.
     Qwen3,
+    /// Qwen 3, mixture of experts.
+    Qwen3Moe,
 }
 
 impl Architecture {
     /// Every implemented one.
-    pub const ALL: [Self; 3] = [Self::Llama, Self::Qwen2, Self::Qwen3];
+    pub const ALL: [Self; 4] = [Self::Llama, Self::Qwen2, Self::Qwen3, Self::Qwen3Moe];
 
     /// The name in `general.architecture`, which is also the prefix of its metadata keys.
     pub fn name(self) -> &'static str {
@@ -27,6 +30,7 @@ impl Architecture {
             Self::Llama => "llama",
             Self::Qwen2 => "qwen2",
             Self::Qwen3 => "qwen3",
+            Self::Qwen3Moe => "qwen3moe",
         }
     }
 
@@ -60,8 +64,10 @@ pub struct Config {
     pub layers: usize,
     /// Floats of the residual stream per token.
     pub embedding_length: usize,
-    /// Inner width of the feed-forward network.
+    /// Inner width of the feed-forward network; of each expert's, where there are experts.
     pub feed_forward_length: usize,
+    /// The experts that share the feed-forward network's work, if it is a mixture.
+    pub experts: Option<Experts>,
     /// Query heads.
     pub heads: usize,
     /// Key–value heads; divides `heads`.
@@ -76,6 +82,17 @@ pub struct Config {
     pub rope: RopeConfig,
     /// Whether the output projection is the embedding matrix (there is no `output.weight`).
     pub tied_output: bool,
+}
+
+/// A mixture of experts: each token goes through a few of many feed-forward networks.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Experts {
+    /// Networks in each block.
+    pub count: usize,
+    /// How many of them a token goes through; at most `count`.
+    pub used: usize,
+    /// What their weighted sum is multiplied by.
+    pub scale: f32,
 }
 
 impl Config {
@@ -106,7 +123,7 @@ impl Config {
             architecture,
         };
 
-        keys.refuse_experts()?;
+        let experts = keys.experts()?;
         let embedding_length = keys.dimension("embedding_length")?;
         let heads = keys.per_layer("attention.head_count", None)?;
         let kv_heads = keys.per_layer("attention.head_count_kv", Some(heads))?;
@@ -140,7 +157,8 @@ impl Config {
             context_length: keys.dimension("context_length")?,
             layers: keys.layers()?,
             embedding_length,
-            feed_forward_length: keys.per_layer("feed_forward_length", None)?,
+            feed_forward_length: keys.feed_forward_length(experts.as_ref())?,
+            experts,
             heads,
             kv_heads,
             key_length,
@@ -164,6 +182,9 @@ const MAX_DIMENSION: u32 = 1 << 24;
 
 /// Few enough heads that their number times [`MAX_HEAD_LENGTH`] fits 32 bits.
 const MAX_HEADS: usize = 1 << 16;
+
+/// More experts than any known model has, and few enough that choosing among them costs little.
+const MAX_EXPERTS: usize = 1024;
 
 /// As in the original paper.
 const DEFAULT_ROPE_BASE: f32 = 10_000.0;
@@ -287,15 +308,76 @@ impl Keys<'_> {
         Ok(value)
     }
 
-    fn refuse_experts(&self) -> Result<(), Error> {
-        match self.number("expert_count")? {
-            None | Some(0) => Ok(()),
-            Some(experts) => Err(self.unsupported(
-                "expert_count",
-                experts,
-                "mixtures of experts are not supported; choose a dense model",
-            )),
+    /// The experts of a mixture, with llama.cpp's defaults (`llama_model_qwen3moe::load_arch_tensors`).
+    fn experts(&self) -> Result<Option<Experts>, Error> {
+        let count = self.number("expert_count")?.unwrap_or(0);
+        if !families::has_experts(self.architecture) {
+            return match count {
+                0 => Ok(None),
+                _ => Err(self.unsupported(
+                    "expert_count",
+                    count,
+                    "this architecture is supported without experts only",
+                )),
+            };
         }
+        if count == 0 || count > MAX_EXPERTS {
+            return Err(self.unsupported(
+                "expert_count",
+                count,
+                format!("it must be from 1 to {MAX_EXPERTS}"),
+            ));
+        }
+        let used = self.dimension("expert_used_count")?;
+        if used > count {
+            return Err(self.unsupported(
+                "expert_used_count",
+                used,
+                format!("there are only {count} experts"),
+            ));
+        }
+        for key in ["expert_shared_count", "expert_group_count"] {
+            if let Some(number) = self.number(key)?.filter(|&number| number > 0) {
+                return Err(self.unsupported(key, number, "only 0 is supported"));
+            }
+        }
+        Ok(Some(Experts {
+            count,
+            used,
+            scale: match self.float("expert_weights_scale")? {
+                // Zero is written for "none".
+                None | Some(0.0) => 1.0,
+                Some(scale) => scale,
+            },
+        }))
+    }
+
+    fn feed_forward_length(&self, experts: Option<&Experts>) -> Result<usize, Error> {
+        const EXPERT_LENGTH: &str = "expert_feed_forward_length";
+        let Some(experts) = experts else {
+            return self.per_layer("feed_forward_length", None);
+        };
+        let shared = self
+            .per_layer("feed_forward_length", None)
+            .map(|length| length / experts.used);
+        let length = self.per_layer(EXPERT_LENGTH, shared.ok())?;
+        for (key, rows) in [
+            (EXPERT_LENGTH, length),
+            ("embedding_length", self.dimension("embedding_length")?),
+        ] {
+            // Experts stand one below the other in a packed matrix, whose rows come in groups.
+            if !rows.is_multiple_of(Matrix::ROW_GROUP) {
+                return Err(self.unsupported(
+                    key,
+                    rows,
+                    format!(
+                        "with experts it must be a multiple of {}",
+                        Matrix::ROW_GROUP
+                    ),
+                ));
+            }
+        }
+        Ok(length)
     }
 
     /// Rows of the embedding, or what the metadata say where the embedding is in another part of a split set.

@@ -26,7 +26,7 @@ mod weights;
 
 pub use builder::{Builder, Landed};
 pub use cache::SeqId;
-pub use config::{Architecture, Config};
+pub use config::{Architecture, Config, Experts};
 pub use context::{Context, ContextOptions, Input, Logits, Want};
 pub use error::Error;
 pub use plan::{Plan, inspect};

@@ -39,10 +39,20 @@ impl Plan {
     /// wanted for `logits` of them.
     pub fn scratch_bytes(&self, rows: usize, logits: usize) -> u64 {
         let config = &self.config;
+        // An expert's input and output, and the probabilities of all.
+        let (expert_input, expert_floats) = match config.experts {
+            None => (0, 0),
+            Some(experts) => (
+                config.embedding_length,
+                config.embedding_length + experts.count,
+            ),
+        };
         let activations = config.embedding_length
             + config.heads * config.value_length
-            + config.feed_forward_length;
+            + config.feed_forward_length
+            + expert_input;
         let floats = activations
+            + expert_floats
             + 2 * config.embedding_length
             + config.heads * config.key_length
             + config.kv_heads * (config.key_length + config.value_length)

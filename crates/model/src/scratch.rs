@@ -5,6 +5,7 @@ use kernels::attention::Span;
 use kernels::rope::RopeAngles;
 
 use crate::cache::Cache;
+use crate::step::MixtureScratch;
 use crate::{Config, Error, Input, SeqId, Want};
 
 /// A checked batch, flattened: rows are the tokens of all inputs in order.
@@ -126,6 +127,7 @@ pub(crate) struct Scratch {
     pub(crate) up: Vec<f32>,
     /// `[rows, feed_forward_length]`
     pub(crate) gated: Activations,
+    pub(crate) mixture: MixtureScratch,
     /// What a block adds to the residual stream, `[rows, embedding_length]`.
     pub(crate) delta: Vec<f32>,
     /// `[wanted rows, vocab_size]`
@@ -184,6 +186,7 @@ impl Scratch {
             + self.normed.bytes()
             + self.attended.bytes()
             + self.gated.bytes()
+            + self.mixture.bytes()
             + self.angles.bytes()
             + self.batch.bytes()
     }

@@ -2,6 +2,8 @@
 //!
 //! A family's file spells out its block with these; each part reads and writes the buffers of [`Scratch`].
 
+mod mixture;
+
 use kernels::rope::Rope;
 use kernels::{Matrix, Pool, activation, attention, for_each_chunk, matmul, norm};
 
@@ -9,6 +11,8 @@ use crate::Config;
 use crate::cache::Cache;
 use crate::scratch::Scratch;
 use crate::weights::{Attention, FeedForward, Linear, Model};
+
+pub(crate) use mixture::MixtureScratch;
 
 /// Elements of a row-wise operation that a thread takes at a time: some microseconds of work, a multiple of what it costs to
 /// hand out. A batch of one token is not handed out at all.
@@ -161,10 +165,7 @@ impl<'a> Step<'a> {
         );
         project(self.pool, &weights.up, &mut scratch.normed, &mut scratch.up);
         let gated = scratch.gated.reset(self.rows, width);
-        let (gate, up) = (&scratch.gate, &scratch.up);
-        for_rows(self.pool, gated, width, &|start, out| {
-            activation::silu_mul(&gate[start..][..out.len()], &up[start..][..out.len()], out);
-        });
+        swiglu(self.pool, &scratch.gate, &scratch.up, width, gated);
         scratch
             .delta
             .resize(self.rows * self.config.embedding_length, 0.0);
@@ -246,6 +247,13 @@ fn project(pool: &dyn Pool, linear: &Linear, x: &mut kernels::Activations, out: 
     }
     matmul(pool, &linear.weight, x, out);
     add_bias(out, &linear.bias);
+}
+
+/// `out = SiLU(gate) ⊙ up`, rows of `width`.
+fn swiglu(pool: &dyn Pool, gate: &[f32], up: &[f32], width: usize, out: &mut [f32]) {
+    for_rows(pool, out, width, &|start, out| {
+        activation::silu_mul(&gate[start..][..out.len()], &up[start..][..out.len()], out);
+    });
 }
 
 /// Adds `bias` to every row; an empty one stands for none.

@@ -12,6 +12,12 @@ use crate::{Config, Error, families};
 pub(crate) enum Shape {
     /// Packed for products: `columns` inputs, `rows` outputs.
     Matrix { columns: usize, rows: usize },
+    /// `count` matrices in one tensor, packed for products one below the other.
+    Matrices {
+        columns: usize,
+        rows: usize,
+        count: usize,
+    },
     /// Kept as floats.
     Vector { len: usize },
 }
@@ -21,7 +27,25 @@ impl Shape {
     fn dimensions(self) -> Vec<u64> {
         match self {
             Self::Matrix { columns, rows } => vec![columns as u64, rows as u64],
+            Self::Matrices {
+                columns,
+                rows,
+                count,
+            } => vec![columns as u64, rows as u64, count as u64],
             Self::Vector { len } => vec![len as u64],
+        }
+    }
+
+    /// Columns and rows of what is packed for products, those of all matrices.
+    pub(crate) fn packed(self) -> Option<(usize, usize)> {
+        match self {
+            Self::Matrix { columns, rows } => Some((columns, rows)),
+            Self::Matrices {
+                columns,
+                rows,
+                count,
+            } => Some((columns, rows.saturating_mul(count))),
+            Self::Vector { .. } => None,
         }
     }
 }
@@ -109,6 +133,26 @@ impl LayerSpecs<'_> {
         self.matrix("ffn_down.weight", inner, width);
     }
 
+    /// A mixture of gated feed-forward networks with a norm before it.
+    pub(crate) fn mixture(&mut self, config: &Config) {
+        let count = config.experts.map_or(0, |experts| experts.count);
+        let (width, inner) = (config.embedding_length, config.feed_forward_length);
+        self.vector("ffn_norm.weight", width);
+        self.matrix("ffn_gate_inp.weight", width, count);
+        for (part, columns, rows) in [
+            ("ffn_gate_exps.weight", width, inner),
+            ("ffn_up_exps.weight", width, inner),
+            ("ffn_down_exps.weight", inner, width),
+        ] {
+            let shape = Shape::Matrices {
+                columns,
+                rows,
+                count,
+            };
+            self.push(part, shape, true);
+        }
+    }
+
     pub(crate) fn vector(&mut self, part: &str, len: usize) {
         self.push(part, Shape::Vector { len }, true);
     }
@@ -148,14 +192,14 @@ impl Found {
 
     /// Whether it is packed for products.
     pub(crate) fn is_matrix(&self) -> bool {
-        matches!(self.spec.shape, Shape::Matrix { .. })
+        self.spec.shape.packed().is_some()
     }
 
     /// Bytes it takes when loaded.
     pub(crate) fn packed_bytes(&self) -> u64 {
-        match self.spec.shape {
-            Shape::Matrix { columns, rows } => Packer::packed_bytes(self.format, rows, columns),
-            Shape::Vector { len } => (len * size_of::<f32>()) as u64,
+        match self.spec.shape.packed() {
+            Some((columns, rows)) => Packer::packed_bytes(self.format, rows, columns),
+            None => self.elements() * size_of::<f32>() as u64,
         }
     }
 }
@@ -215,7 +259,7 @@ fn check(spec: Spec, info: &TensorInfo) -> Result<Found, Error> {
         });
     }
     let formats: &[Format] = match spec.shape {
-        Shape::Matrix { .. } => &Format::ALL,
+        Shape::Matrix { .. } | Shape::Matrices { .. } => &Format::ALL,
         Shape::Vector { .. } => &VECTOR_FORMATS,
     };
     match formats

@@ -3,7 +3,7 @@
 use kernels::Matrix;
 use kernels::rope::Rope;
 
-use crate::Config;
+use crate::{Config, Experts};
 
 /// A model whose weights are all there. Immutable; shared between contexts.
 #[derive(Debug)]
@@ -39,6 +39,16 @@ impl Model {
 pub(crate) struct Layer {
     pub(crate) attention: Attention,
     pub(crate) feed_forward: FeedForward,
+    /// What chooses among experts; the matrices of `feed_forward` then are those of all experts, one below the other.
+    pub(crate) router: Option<Router>,
+}
+
+/// Chooses the experts of each token.
+#[derive(Debug)]
+pub(crate) struct Router {
+    /// `[experts, embedding_length]`
+    pub(crate) weight: Matrix,
+    pub(crate) experts: Experts,
 }
 
 /// Grouped-query attention.

@@ -11,8 +11,7 @@ use testkit::Architecture;
 
 #[test]
 fn a_batch_of_sequences_equals_each_alone() {
-    for architecture in ARCHITECTURES {
-        let model = tiny(architecture);
+    for model in families() {
         let lengths = [1, 40, 7, 64, 33];
         let prompts: Vec<_> = lengths
             .iter()
@@ -41,8 +40,7 @@ fn a_batch_of_sequences_equals_each_alone() {
 
 #[test]
 fn chunks_equal_one_shot() {
-    for architecture in ARCHITECTURES {
-        let model = tiny(architecture);
+    for model in families() {
         let prompt = tokens(&model, 1, 100);
         let expected = alone(&model, &prompt);
         for chunk in [1, 3, 32, 45, 99] {

@@ -39,6 +39,14 @@ impl Parts {
         self
     }
 
+    /// Gives another architecture's name to the keys.
+    fn rename(mut self, from: &str, to: &str) -> Self {
+        for (key, _) in &mut self.metadata {
+            *key = key.replace(&format!("{from}."), &format!("{to}."));
+        }
+        self.set("general.architecture", to)
+    }
+
     fn without(mut self, key: &str) -> Self {
         self.metadata.retain(|(present, _)| present != key);
         self.tensors.retain(|(present, ..)| present != key);
@@ -204,9 +212,12 @@ fn architectures_that_are_not_implemented_are_named() {
         .set("general.architecture", "mamba")
         .inspect()
         .unwrap_err();
+    let supported = Architecture::ALL.map(Architecture::name).join(", ");
     assert_eq!(
         error.to_string(),
-        "unknown architecture \"mamba\"; supported are llama, qwen2, qwen3: choose a model of one of these families"
+        format!(
+            "unknown architecture \"mamba\"; supported are {supported}: choose a model of one of these families"
+        )
     );
     assert!(matches!(
         Parts::llama().without("general.architecture").config(),
@@ -256,6 +267,32 @@ fn values_that_make_no_sense_or_are_not_implemented_are_refused_by_key() {
     ];
     for (key, value) in cases {
         assert_unsupported(Parts::llama().set(key, value).config(), key);
+    }
+}
+
+#[test]
+fn mixtures_that_are_not_implemented_are_refused_by_key() {
+    let mixture = || {
+        Parts::llama()
+            .rename("llama", "qwen3moe")
+            .set("qwen3moe.expert_count", 8u32)
+            .set("qwen3moe.expert_used_count", 2u32)
+    };
+    let config = mixture().config().unwrap();
+    let experts = config.experts.unwrap();
+    assert_eq!((experts.count, experts.used, experts.scale), (8, 2, 1.0));
+    assert_eq!(config.feed_forward_length, 512 / 2);
+    let cases: [(&str, Value); 7] = [
+        ("qwen3moe.expert_count", 0u32.into()),
+        ("qwen3moe.expert_count", 5000u32.into()),
+        ("qwen3moe.expert_used_count", 9u32.into()),
+        ("qwen3moe.expert_used_count", 0u32.into()),
+        ("qwen3moe.expert_feed_forward_length", 30u32.into()),
+        ("qwen3moe.expert_shared_count", 1u32.into()),
+        ("qwen3moe.expert_weights_scale", f32::NAN.into()),
+    ];
+    for (key, value) in cases {
+        assert_unsupported(mixture().set(key, value).config(), key);
     }
 }
 

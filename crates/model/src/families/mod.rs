@@ -3,6 +3,7 @@
 mod llama;
 mod qwen2;
 mod qwen3;
+mod qwen3moe;
 
 use kernels::Pool;
 use kernels::rope::{Rope, RopeStyle};
@@ -11,8 +12,8 @@ use crate::cache::Cache;
 use crate::scratch::Scratch;
 use crate::step::Step;
 use crate::tensors::{Loaded, Spec, Specs};
-use crate::weights::{Attention, FeedForward, Layer, Linear, Model};
-use crate::{Architecture, Config, Error};
+use crate::weights::{Attention, FeedForward, Layer, Linear, Model, Router};
+use crate::{Architecture, Config, Error, Experts};
 
 /// Which channels a family's rotary embedding pairs (llama.cpp, `llama_model_rope_type`).
 pub(crate) fn rope_style(architecture: Architecture) -> RopeStyle {
@@ -20,6 +21,15 @@ pub(crate) fn rope_style(architecture: Architecture) -> RopeStyle {
         Architecture::Llama => llama::ROPE_STYLE,
         Architecture::Qwen2 => qwen2::ROPE_STYLE,
         Architecture::Qwen3 => qwen3::ROPE_STYLE,
+        Architecture::Qwen3Moe => qwen3moe::ROPE_STYLE,
+    }
+}
+
+/// Whether a family's feed-forward networks are mixtures of experts.
+pub(crate) fn has_experts(architecture: Architecture) -> bool {
+    match architecture {
+        Architecture::Llama | Architecture::Qwen2 | Architecture::Qwen3 => false,
+        Architecture::Qwen3Moe => true,
     }
 }
 
@@ -39,6 +49,7 @@ pub(crate) fn tensors(config: &Config) -> Vec<Spec> {
         Architecture::Llama => llama::tensors,
         Architecture::Qwen2 => qwen2::tensors,
         Architecture::Qwen3 => qwen3::tensors,
+        Architecture::Qwen3Moe => qwen3moe::tensors,
     };
     family(config, &mut specs);
     specs.into_vec()
@@ -47,7 +58,7 @@ pub(crate) fn tensors(config: &Config) -> Vec<Spec> {
 /// A model of tensors that are all there.
 pub(crate) fn assemble(config: Config, mut tensors: Loaded) -> Result<Model, Error> {
     let layers = (0..config.layers)
-        .map(|layer| assemble_layer(&mut tensors, layer))
+        .map(|layer| assemble_layer(&mut tensors, layer, config.experts))
         .collect::<Result<_, _>>()?;
     Ok(Model {
         rope: Rope::new(&config.rope, &tensors.vector("rope_freqs.weight")),
@@ -66,7 +77,11 @@ pub(crate) fn assemble(config: Config, mut tensors: Loaded) -> Result<Model, Err
 }
 
 /// The tensors all families have, and the optional ones where they are.
-fn assemble_layer(tensors: &mut Loaded, layer: usize) -> Result<Layer, Error> {
+fn assemble_layer(
+    tensors: &mut Loaded,
+    layer: usize,
+    experts: Option<Experts>,
+) -> Result<Layer, Error> {
     let name = |part: &str| format!("blk.{layer}.{part}");
     let mut linear = |part: &str| -> Result<Linear, Error> {
         Ok(Linear {
@@ -76,7 +91,18 @@ fn assemble_layer(tensors: &mut Loaded, layer: usize) -> Result<Layer, Error> {
     };
     let [query, key, value] = [linear("attn_q")?, linear("attn_k")?, linear("attn_v")?];
     let output = linear("attn_output")?;
-    let [gate, up, down] = [linear("ffn_gate")?, linear("ffn_up")?, linear("ffn_down")?];
+    let [gate, up, down] = match experts {
+        None => ["ffn_gate", "ffn_up", "ffn_down"],
+        Some(_) => ["ffn_gate_exps", "ffn_up_exps", "ffn_down_exps"],
+    };
+    let [gate, up, down] = [linear(gate)?, linear(up)?, linear(down)?];
+    let router = match experts {
+        None => None,
+        Some(experts) => Some(Router {
+            weight: tensors.matrix(&name("ffn_gate_inp.weight"))?,
+            experts,
+        }),
+    };
     Ok(Layer {
         attention: Attention {
             norm: tensors.vector(&name("attn_norm.weight")),
@@ -93,6 +119,7 @@ fn assemble_layer(tensors: &mut Loaded, layer: usize) -> Result<Layer, Error> {
             up,
             down,
         },
+        router,
     })
 }
 
@@ -102,6 +129,7 @@ pub(crate) fn forward(model: &Model, pool: &dyn Pool, cache: &mut Cache, scratch
         Architecture::Llama => llama::block,
         Architecture::Qwen2 => qwen2::block,
         Architecture::Qwen3 => qwen3::block,
+        Architecture::Qwen3Moe => qwen3moe::block,
     };
     let mut step = Step::new(model, pool, cache, scratch);
     for (index, layer) in model.layers.iter().enumerate() {

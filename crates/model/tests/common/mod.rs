@@ -42,6 +42,25 @@ pub(crate) fn tiny(architecture: Architecture) -> Arc<Model> {
     Arc::new(build(&file, usize::MAX).expect("a valid model"))
 }
 
+/// Small models of all families.
+pub(crate) fn families() -> Vec<Arc<Model>> {
+    let drawn = ARCHITECTURES.map(tiny);
+    drawn.into_iter().chain(FIXTURES.map(fixture)).collect()
+}
+
+/// One golden model of each family that `testkit` does not draw.
+const FIXTURES: [&str; 1] = ["qwen3moe-q8_0"];
+
+/// A golden model.
+pub(crate) fn fixture(name: &str) -> Arc<Model> {
+    let folder = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../tests/fixtures/models/tiny"
+    );
+    let file = std::fs::read(format!("{folder}/{name}.gguf")).expect("committed");
+    Arc::new(build(&file, usize::MAX).expect("a valid model"))
+}
+
 pub(crate) fn context(model: &Arc<Model>, capacity: usize) -> Context {
     context_with(
         model,
