@@ -1,6 +1,9 @@
-// Finds and starts the browser: Chromium, from CHROMIUM or where Linux distributions put it.
+// Finds and starts the browsers. Chromium is driven by Playwright, from CHROMIUM or where Linux distributions put it.
+import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { chromium } from "playwright-core";
+import { findFirefox, launchFirefox } from "./firefox.mjs";
+import { announced, kill } from "./process.mjs";
 
 const PLACES = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome", "/snap/bin/chromium"];
 const ARGUMENTS = [
@@ -11,12 +14,51 @@ const ARGUMENTS = [
   "--disable-component-update",
   "--disable-sync",
 ];
+const LISTENING = /DevTools listening on (ws:\S+)/;
+
+/** The browsers that are there, by the names that `launchOn` takes. Tests of storage run in each. */
+export const browsers = ["chromium", ...(findFirefox() ? ["firefox"] : [])];
 
 /** Starts a headless Chromium with an empty profile. */
 export async function launch() {
-  const executablePath = process.env.CHROMIUM ?? PLACES.find(existsSync);
-  if (!executablePath) throw new Error("no Chromium found: install it (Debian: apt install chromium) or set CHROMIUM to its path");
-  // Chromium refuses its sandbox to root, which is what containers run as.
-  const args = process.getuid?.() === 0 ? [...ARGUMENTS, "--no-sandbox"] : ARGUMENTS;
-  return chromium.launch({ executablePath, args });
+  return chromium.launch({ executablePath: findChromium(), args: switches() });
 }
+
+/**
+ * Starts a browser on a profile's folder, with whatever an earlier one left in it.
+ * @param {string} name one of `browsers`
+ * @param {string} folder
+ * @returns {Promise<{ newPage(): Promise<object>, kill(): Promise<void> }>} `kill` ends all its processes at once, in the middle
+ *   of whatever they do
+ */
+export function launchOn(name, folder) {
+  return name === "firefox" ? launchFirefoxOn(folder) : launchChromiumOn(folder);
+}
+
+async function launchFirefoxOn(profile) {
+  const browser = await launchFirefox({ profile });
+  const context = browser.defaultContext();
+  return { newPage: () => context.newPage(), kill: browser.kill };
+}
+
+async function launchChromiumOn(folder) {
+  const args = [...switches(), "--headless", "--remote-debugging-port=0", `--user-data-dir=${folder}`, "about:blank"];
+  const child = spawn(findChromium(), args, { detached: true, stdio: ["ignore", "ignore", "pipe"] });
+  try {
+    const browser = await chromium.connectOverCDP(await announced(child, LISTENING));
+    const [context] = browser.contexts();
+    return { newPage: () => context.newPage(), kill: () => kill(child) };
+  } catch (error) {
+    await kill(child);
+    throw error;
+  }
+}
+
+function findChromium() {
+  const path = process.env.CHROMIUM ?? PLACES.find(existsSync);
+  if (!path) throw new Error("no Chromium found: install it (Debian: apt install chromium) or set CHROMIUM to its path");
+  return path;
+}
+
+/** Chromium refuses its sandbox to root, which is what containers run as. */
+const switches = () => (process.getuid?.() === 0 ? [...ARGUMENTS, "--no-sandbox"] : ARGUMENTS);

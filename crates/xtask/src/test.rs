@@ -188,9 +188,14 @@ fn end_to_end(project: &Project) -> Result<()> {
     run(&mut node_tests(project, "www")?)?;
     tools::npm_packages(project, "tests/e2e")?;
     let model = default_model::fetch(project)?;
-    run(node_tests(project, "tests/e2e")?
+    let mut tests = node_tests(project, "tests/e2e")?;
+    tests
         .env("CHROMIUM", tools::chromium()?)
-        .env(default_model::VARIABLE, model))
+        .env(default_model::VARIABLE, model);
+    if let Some(firefox) = tools::firefox()? {
+        tests.env("FIREFOX", firefox);
+    }
+    run(&mut tests)
 }
 
 /// Node's test runner, which finds the tests below the folder it starts in. One file at a time:

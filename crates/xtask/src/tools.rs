@@ -191,6 +191,30 @@ pub(crate) fn chromium() -> Result<PathBuf> {
     found().context("Debian's chromium package brought no program of that name")
 }
 
+/// A Firefox: `$FIREFOX`, the one on `PATH`, or Debian's package, which is installed when the user may do so. `None` where
+/// there is none and none can be had: the tests then run without it, and that is said.
+pub(crate) fn firefox() -> Result<Option<PathBuf>> {
+    const NAMES: [&str; 2] = ["firefox-esr", "firefox"];
+    if let Some(named) = env::var_os("FIREFOX").map(PathBuf::from) {
+        if !named.is_file() {
+            bail!("$FIREFOX names {}, which is not a file", named.display());
+        }
+        return Ok(Some(named));
+    }
+    if let Some(found) = find_program(&NAMES) {
+        return Ok(Some(found));
+    }
+    match apt_install(&["firefox-esr"]) {
+        Ok(()) => Ok(find_program(&NAMES)),
+        Err(error) => {
+            say(format!(
+                "NOT TESTED in Firefox, which is missing and cannot be installed ({error:#}): install it, or name one in $FIREFOX"
+            ));
+            Ok(None)
+        }
+    }
+}
+
 /// Python with pip, for what only PyPI carries.
 pub(crate) fn python_with_pip(project: &Project) -> Result<PathBuf> {
     let usable = || {
