@@ -311,7 +311,7 @@ impl Keys<'_> {
     /// The experts of a mixture, with llama.cpp's defaults (`llama_model_qwen3moe::load_arch_tensors`).
     fn experts(&self) -> Result<Option<Experts>, Error> {
         let count = self.number("expert_count")?.unwrap_or(0);
-        if !families::has_experts(self.architecture) {
+        if !families::family(self.architecture).experts {
             return match count {
                 0 => Ok(None),
                 _ => Err(self.unsupported(
@@ -418,7 +418,7 @@ impl Keys<'_> {
             return Err(self.unsupported("rope.freq_base", base, "it must be greater than 1"));
         }
         Ok(RopeConfig {
-            style: families::rope_style(self.architecture),
+            style: families::family(self.architecture).rope_style,
             dims,
             base,
             scaling: self.rope_scaling()?,

@@ -15,21 +15,41 @@ use crate::tensors::{Loaded, Spec, Specs};
 use crate::weights::{Attention, FeedForward, Layer, Linear, Model, Router};
 use crate::{Architecture, Config, Error, Experts};
 
-/// Which channels a family's rotary embedding pairs (llama.cpp, `llama_model_rope_type`).
-pub(crate) fn rope_style(architecture: Architecture) -> RopeStyle {
-    match architecture {
-        Architecture::Llama => llama::ROPE_STYLE,
-        Architecture::Qwen2 => qwen2::ROPE_STYLE,
-        Architecture::Qwen3 => qwen3::ROPE_STYLE,
-        Architecture::Qwen3Moe => qwen3moe::ROPE_STYLE,
+/// What distinguishes an architecture family.
+pub(crate) struct Family {
+    /// Which channels the rotary embedding pairs (llama.cpp, `llama_model_rope_type`).
+    pub(crate) rope_style: RopeStyle,
+    /// Whether feed-forward networks are mixtures of experts.
+    pub(crate) experts: bool,
+    /// The tensors besides the embedding, the last norm and the output projection.
+    tensors: fn(&Config, &mut Specs),
+    /// Computes one transformer block.
+    block: fn(&mut Step, usize, &Layer),
+}
+
+impl Family {
+    /// A family of dense language models.
+    const fn dense(
+        rope_style: RopeStyle,
+        tensors: fn(&Config, &mut Specs),
+        block: fn(&mut Step, usize, &Layer),
+    ) -> Self {
+        Self {
+            rope_style,
+            experts: false,
+            tensors,
+            block,
+        }
     }
 }
 
-/// Whether a family's feed-forward networks are mixtures of experts.
-pub(crate) fn has_experts(architecture: Architecture) -> bool {
+/// The family of an architecture.
+pub(crate) fn family(architecture: Architecture) -> &'static Family {
     match architecture {
-        Architecture::Llama | Architecture::Qwen2 | Architecture::Qwen3 => false,
-        Architecture::Qwen3Moe => true,
+        Architecture::Llama => &llama::FAMILY,
+        Architecture::Qwen2 => &qwen2::FAMILY,
+        Architecture::Qwen3 => &qwen3::FAMILY,
+        Architecture::Qwen3Moe => &qwen3moe::FAMILY,
     }
 }
 
@@ -45,13 +65,7 @@ pub(crate) fn tensors(config: &Config) -> Vec<Spec> {
     if !config.tied_output {
         specs.matrix("output.weight", config.embedding_length, config.vocab_size);
     }
-    let family = match config.architecture {
-        Architecture::Llama => llama::tensors,
-        Architecture::Qwen2 => qwen2::tensors,
-        Architecture::Qwen3 => qwen3::tensors,
-        Architecture::Qwen3Moe => qwen3moe::tensors,
-    };
-    family(config, &mut specs);
+    (family(config.architecture).tensors)(config, &mut specs);
     specs.into_vec()
 }
 
@@ -125,12 +139,7 @@ fn assemble_layer(
 
 /// Computes the batch planned in `scratch`: stores its keys and values, and leaves the wanted logits in `scratch`.
 pub(crate) fn forward(model: &Model, pool: &dyn Pool, cache: &mut Cache, scratch: &mut Scratch) {
-    let block = match model.config.architecture {
-        Architecture::Llama => llama::block,
-        Architecture::Qwen2 => qwen2::block,
-        Architecture::Qwen3 => qwen3::block,
-        Architecture::Qwen3Moe => qwen3moe::block,
-    };
+    let block = family(model.config.architecture).block;
     let mut step = Step::new(model, pool, cache, scratch);
     for (index, layer) in model.layers.iter().enumerate() {
         block(&mut step, index, layer);

@@ -17,14 +17,18 @@
 
 use kernels::rope::RopeStyle;
 
+use super::Family;
 use crate::Config;
 use crate::step::Step;
 use crate::tensors::Specs;
 use crate::weights::Layer;
 
-pub(super) const ROPE_STYLE: RopeStyle = RopeStyle::NeoX;
+pub(super) const FAMILY: Family = Family {
+    experts: true,
+    ..Family::dense(RopeStyle::NeoX, tensors, block)
+};
 
-pub(super) fn tensors(config: &Config, specs: &mut Specs) {
+fn tensors(config: &Config, specs: &mut Specs) {
     for layer in 0..config.layers {
         let mut specs = specs.layer(layer);
         specs.attention(config);
@@ -34,7 +38,7 @@ pub(super) fn tensors(config: &Config, specs: &mut Specs) {
     }
 }
 
-pub(super) fn block(step: &mut Step, index: usize, layer: &Layer) {
+fn block(step: &mut Step, index: usize, layer: &Layer) {
     step.norm(&layer.attention.norm);
     step.project_queries_keys_values(&layer.attention);
     step.norm_heads(&layer.attention);
