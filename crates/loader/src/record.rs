@@ -12,14 +12,24 @@
 //! [`Record::chunk_size`], the last one shorter. A chunk and its journal entry are written in one transaction: an
 //! entry means that exactly these bytes were there once, and its digest tells whether they still are. The record
 //! is written before the first chunk, and again, marked complete, after the last.
+//!
+//! Where files are faster than tables ([`Place::Files`]), a part's bytes are a file instead, each chunk at its number times
+//! the chunk size, and `chunks` has none of them. A chunk's bytes are then on the disk before its entry is written.
 
 use serde::{Deserialize, Serialize};
 
 use crate::files::{FileSpec, Location, MAX_PART_BYTES, ModelSpec, PartSpec};
 use crate::{Digest, Url};
 
-/// Version of this layout. A store with another version is emptied.
-pub const LAYOUT: u32 = 1;
+/// Version of this layout.
+///
+/// | layout | what is new |
+/// |---|---|
+/// | 1 | the first: all chunks in tables |
+/// | 2 | [`Record::place`] |
+///
+/// A record of an earlier layout is read as one of this layout ([`Record::migrated`]); a store of a later one is left alone.
+pub const LAYOUT: u32 = 2;
 
 /// Bytes of a chunk: small enough that losing the one in flight costs little, large enough that a store's cost
 /// per entry does not show.
@@ -27,6 +37,17 @@ pub const CHUNK_SIZE: u32 = 2 << 20;
 
 /// Largest chunk that a record may speak of: what is read back is held in memory.
 const MAX_CHUNK_SIZE: u32 = 64 << 20;
+
+/// Where the bytes of a model's chunks are.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Place {
+    /// In the table `chunks`, as everything was in layout 1.
+    #[default]
+    Tables,
+    /// In a file per part.
+    Files,
+}
 
 /// A stored model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -39,6 +60,9 @@ pub struct Record {
     pub aliases: Vec<String>,
     /// Bytes of every chunk but a part's last.
     pub chunk_size: u32,
+    /// Where its chunks are.
+    #[serde(default)]
+    pub place: Place,
     /// Its files in order.
     pub files: Vec<FileRecord>,
     /// Whether every byte is there and the whole has been checked.
@@ -128,6 +152,20 @@ pub struct Stored {
 }
 
 impl Record {
+    /// The record in this version's layout; `None` if its layout is not known here. Nothing that it describes has to be moved
+    /// or written for that.
+    pub fn migrated(self) -> Option<Self> {
+        match self.layout {
+            1 => Some(Self {
+                layout: LAYOUT,
+                place: Place::Tables,
+                ..self
+            }),
+            LAYOUT => Some(self),
+            _ => None,
+        }
+    }
+
     /// Bytes of all files; `None` while a part's size is unknown.
     pub fn size(&self) -> Option<u64> {
         self.files
@@ -212,6 +250,24 @@ mod tests {
         assert!(known.contradicts(&validator(Some("\"b\""), Some("Mon"))));
         assert!(known.contradicts(&validator(None, Some("Tue"))));
         assert!(!Validator::default().contradicts(&known));
+    }
+
+    #[test]
+    fn a_record_of_layout_1_has_its_chunks_in_tables_and_a_later_one_is_nothing() {
+        let record = |layout: u32| -> Option<Record> {
+            let text = format!(
+                r#"{{"layout":{layout},"id":"https://h.org/m.gguf","aliases":[],"chunk_size":2097152,"complete":true,"created":1,
+                "last_used":2,"files":[{{"name":"m.gguf","sha256":null,"parts":[{{"url":"https://h.org/m.gguf","size":5,
+                "validator":{{"etag":null,"last_modified":null}}}}]}}]}}"#
+            );
+            serde_json::from_str::<Record>(&text).unwrap().migrated()
+        };
+        let migrated = record(1).unwrap();
+        assert_eq!((migrated.layout, migrated.place), (LAYOUT, Place::Tables));
+        assert!(migrated.complete);
+        assert!(migrated.matches(&migrated.spec().unwrap()));
+        assert_eq!(record(LAYOUT + 1), None);
+        assert_eq!(record(0), None);
     }
 
     #[test]

@@ -29,7 +29,7 @@ use sha2::Digest as _;
 
 use crate::Error;
 use crate::files::ModelSpec;
-use crate::record::{CHUNK_SIZE, ChunkId, JournalEntry, Stored};
+use crate::record::{CHUNK_SIZE, ChunkId, JournalEntry, Place, Stored};
 use crate::retry::Retry;
 
 pub use action::{Action, Event, Request, Token};
@@ -53,6 +53,8 @@ pub struct Options {
     pub now_ms: f64,
     /// Bytes of a chunk, for a model of which nothing is stored yet.
     pub chunk_size: u32,
+    /// Where its chunks shall be.
+    pub place: Place,
 }
 
 impl Default for Options {
@@ -62,6 +64,7 @@ impl Default for Options {
             seed: 0,
             now_ms: 0.0,
             chunk_size: CHUNK_SIZE,
+            place: Place::default(),
         }
     }
 }
@@ -99,6 +102,7 @@ pub struct Download {
     model: ModelSpec,
     options: Options,
     chunk_size: u32,
+    place: Place,
     created: f64,
     aliases: Vec<String>,
     parts: Vec<Part>,
@@ -144,6 +148,7 @@ impl Download {
             .as_ref()
             .filter(|stored| stored.record.matches(&model));
         let chunk_size = usable.map_or(options.chunk_size, |stored| stored.record.chunk_size);
+        let place = usable.map_or(options.place, |stored| stored.record.place);
         let mut aliases = usable
             .map(|stored| stored.record.aliases.clone())
             .unwrap_or_default();
@@ -174,6 +179,7 @@ impl Download {
             model,
             options,
             chunk_size,
+            place,
             aliases,
             parts,
             files,

@@ -103,7 +103,7 @@ impl Download {
     }
 
     pub(super) fn fail(&mut self, error: Error) {
-        let abandoned = matches!(self.storing, Storing::Off(Some(_)));
+        let abandoned = matches!(self.storing, Storing::Off(Some(_))) && !self.was_complete;
         if abandoned || !error.keeps_progress() {
             self.queue.clear();
             self.forget();

@@ -127,7 +127,8 @@ impl Download {
                 self.marked_complete = true;
                 self.save();
             }
-            Storing::Off(Some(_)) => {
+            // A model that was whole is not given up because one of its chunks could not be repaired.
+            Storing::Off(Some(_)) if !self.was_complete => {
                 self.forget();
                 self.phase = Phase::Ended(Ok(()));
             }
@@ -174,6 +175,7 @@ impl Download {
             id: self.model.id.clone(),
             aliases: self.aliases.clone(),
             chunk_size: self.chunk_size,
+            place: self.place,
             files: files.collect(),
             complete: self.marked_complete || self.was_complete,
             created: self.created,

@@ -132,6 +132,7 @@ impl World {
         let options = Options {
             seed: self.dice.roll(1000),
             chunk_size: CHUNK,
+            place: loader::record::Place::Files,
             store: self.store,
             ..Options::default()
         };

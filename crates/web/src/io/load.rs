@@ -2,7 +2,7 @@
 
 use js_sys::Date;
 use loader::download::{Options, Summary};
-use loader::record::{CHUNK_SIZE, Record, Stored};
+use loader::record::{CHUNK_SIZE, Place, Record, Stored};
 use loader::{Digest, Download, Source, files};
 use web_sys::AbortSignal;
 
@@ -66,6 +66,7 @@ pub async fn load(
         seed: random_seed(),
         now_ms: Date::now(),
         chunk_size: CHUNK_SIZE,
+        place: Place::Tables,
     };
     let plan = Download::new(model, stored, plan);
     let means = Means {
