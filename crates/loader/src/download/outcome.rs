@@ -41,7 +41,12 @@ impl Download {
     fn summary(&self) -> Summary {
         Summary {
             size: self.total().unwrap_or(self.arrived),
-            stored: matches!(self.storing, Storing::On) || (self.was_complete && self.recorded),
+            stored: match self.storing {
+                Storing::Off(None) => self.was_complete && self.recorded,
+                // A repair could not be written: the next load needs the network again.
+                Storing::Off(Some(_)) => false,
+                _ => true,
+            },
             not_stored: match &self.storing {
                 Storing::Off(reason) => reason.clone(),
                 _ => None,
