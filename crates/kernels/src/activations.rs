@@ -56,6 +56,11 @@ impl Activations {
         self.rows = rows;
         self.cols = cols;
         self.values.resize(rows * cols, 0.0);
+        self.values_mut()
+    }
+
+    /// The values, to be changed; whatever was prepared from them is forgotten.
+    pub fn values_mut(&mut self) -> &mut [f32] {
         for form in &mut self.forms {
             form.is_current = false;
         }

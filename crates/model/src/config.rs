@@ -18,11 +18,19 @@ pub enum Architecture {
     Qwen3,
     /// Qwen 3, mixture of experts.
     Qwen3Moe,
+    /// BitNet b1.58, as llama.cpp stores and computes it.
+    Bitnet,
 }
 
 impl Architecture {
     /// Every implemented one.
-    pub const ALL: [Self; 4] = [Self::Llama, Self::Qwen2, Self::Qwen3, Self::Qwen3Moe];
+    pub const ALL: [Self; 5] = [
+        Self::Llama,
+        Self::Qwen2,
+        Self::Qwen3,
+        Self::Qwen3Moe,
+        Self::Bitnet,
+    ];
 
     /// The name in `general.architecture`, which is also the prefix of its metadata keys.
     pub fn name(self) -> &'static str {
@@ -31,6 +39,7 @@ impl Architecture {
             Self::Qwen2 => "qwen2",
             Self::Qwen3 => "qwen3",
             Self::Qwen3Moe => "qwen3moe",
+            Self::Bitnet => "bitnet",
         }
     }
 
@@ -165,9 +174,10 @@ impl Config {
             value_length,
             norm_epsilon: keys.positive("attention.layer_norm_rms_epsilon")?,
             rope: keys.rope(key_length)?,
-            tied_output: headers
-                .iter()
-                .all(|header| header.tensor("output.weight").is_none()),
+            tied_output: !families::family(architecture).own_output
+                || headers
+                    .iter()
+                    .all(|header| header.tensor("output.weight").is_none()),
         })
     }
 }

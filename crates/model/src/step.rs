@@ -5,7 +5,7 @@
 mod mixture;
 
 use kernels::rope::Rope;
-use kernels::{Matrix, Pool, activation, attention, for_each_chunk, matmul, norm};
+use kernels::{Activations, Matrix, Pool, activation, attention, for_each_chunk, matmul, norm};
 
 use crate::Config;
 use crate::cache::Cache;
@@ -141,6 +141,16 @@ impl<'a> Step<'a> {
         }
     }
 
+    /// `attended = RMSNorm(attended) · weight`
+    pub(crate) fn norm_attended(&mut self, weight: &[f32]) {
+        norm_activations(
+            self.pool,
+            &mut self.scratch.attended,
+            weight,
+            self.config.norm_epsilon,
+        );
+    }
+
     /// `residual += W · attended + b`
     pub(crate) fn add_attention_output(&mut self, output: &Linear) {
         let scratch = &mut *self.scratch;
@@ -153,28 +163,42 @@ impl<'a> Step<'a> {
 
     /// `residual += down · (SiLU(gate · normed) ⊙ (up · normed))` (SwiGLU: Shazeer, arXiv:2002.05202)
     pub(crate) fn add_swiglu(&mut self, weights: &FeedForward) {
+        self.project_gated(weights);
+        self.add_feed_forward_output(&weights.down);
+    }
+
+    /// `gated = SiLU(gate · normed) ⊙ (up · normed)`
+    pub(crate) fn project_gated(&mut self, weights: &FeedForward) {
         let scratch = &mut *self.scratch;
         let width = self.config.feed_forward_length;
-        scratch.gate.resize(self.rows * width, 0.0);
-        scratch.up.resize(self.rows * width, 0.0);
-        project(
-            self.pool,
-            &weights.gate,
-            &mut scratch.normed,
-            &mut scratch.gate,
-        );
-        project(self.pool, &weights.up, &mut scratch.normed, &mut scratch.up);
+        for (linear, out) in [
+            (&weights.gate, &mut scratch.gate),
+            (&weights.up, &mut scratch.up),
+        ] {
+            out.resize(self.rows * width, 0.0);
+            project(self.pool, linear, &mut scratch.normed, out);
+        }
         let gated = scratch.gated.reset(self.rows, width);
         swiglu(self.pool, &scratch.gate, &scratch.up, width, gated);
+    }
+
+    /// `gated = RMSNorm(gated) · weight`
+    pub(crate) fn norm_gated(&mut self, weight: &[f32]) {
+        norm_activations(
+            self.pool,
+            &mut self.scratch.gated,
+            weight,
+            self.config.norm_epsilon,
+        );
+    }
+
+    /// `residual += W · gated + b`
+    pub(crate) fn add_feed_forward_output(&mut self, output: &Linear) {
+        let scratch = &mut *self.scratch;
         scratch
             .delta
             .resize(self.rows * self.config.embedding_length, 0.0);
-        project(
-            self.pool,
-            &weights.down,
-            &mut scratch.gated,
-            &mut scratch.delta,
-        );
+        project(self.pool, output, &mut scratch.gated, &mut scratch.delta);
         add(&mut scratch.residual, &scratch.delta);
     }
 
@@ -240,12 +264,22 @@ impl<'a> Step<'a> {
     }
 }
 
-/// `out = W · x + b`
-fn project(pool: &dyn Pool, linear: &Linear, x: &mut kernels::Activations, out: &mut [f32]) {
+/// `x = RMSNorm(x) · weight`
+fn norm_activations(pool: &dyn Pool, x: &mut Activations, weight: &[f32], epsilon: f32) {
+    for_rows(pool, x.values_mut(), weight.len(), &|_, rows| {
+        norm::rms_norm_in_place(rows, weight, epsilon);
+    });
+}
+
+/// `out = scale · W · x + b`
+fn project(pool: &dyn Pool, linear: &Linear, x: &mut Activations, out: &mut [f32]) {
     if out.is_empty() {
         return;
     }
     matmul(pool, &linear.weight, x, out);
+    if linear.scale != 1.0 {
+        out.iter_mut().for_each(|out| *out *= linear.scale);
+    }
     add_bias(out, &linear.bias);
 }
 

@@ -66,6 +66,8 @@ pub(crate) struct Attention {
     pub(crate) query_norm: Vec<f32>,
     /// `[key_length]` for each head, or empty.
     pub(crate) key_norm: Vec<f32>,
+    /// `[heads · value_length]`, applied to what the heads give, or empty.
+    pub(crate) sub_norm: Vec<f32>,
     /// `[embedding_length, heads · value_length]`
     pub(crate) output: Linear,
 }
@@ -79,14 +81,18 @@ pub(crate) struct FeedForward {
     pub(crate) gate: Linear,
     /// `[feed_forward_length, embedding_length]`
     pub(crate) up: Linear,
+    /// `[feed_forward_length]`, applied to the gated inner vector, or empty.
+    pub(crate) sub_norm: Vec<f32>,
     /// `[embedding_length, feed_forward_length]`
     pub(crate) down: Linear,
 }
 
-/// A matrix and a bias.
+/// A matrix, its scale and a bias.
 #[derive(Debug)]
 pub(crate) struct Linear {
     pub(crate) weight: Matrix,
+    /// What products with the matrix are multiplied by; 1 where the file has none.
+    pub(crate) scale: f32,
     /// As long as the matrix has rows, or empty.
     pub(crate) bias: Vec<f32>,
 }

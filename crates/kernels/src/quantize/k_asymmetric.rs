@@ -43,7 +43,7 @@ pub fn q2_k(values: &[f32], blocks: &mut [u8]) {
                 *group = asymmetric(&SEARCH, x, &weights, q);
             }
             let (max_scale, max_min) = maxima(&groups);
-                let coded = |max: f32, value: f32| {
+            let coded = |max: f32, value: f32| {
                 if max > 0.0 {
                     nearest(FOUR_BITS / max * value) as u8
                 } else {

@@ -94,6 +94,24 @@ fn some_rows_of_a_matrix() {
 }
 
 #[test]
+fn activations_that_are_changed_are_prepared_again() {
+    let mut random = Random(12);
+    for format in Format::ALL {
+        let cols = cols_of(format, 2);
+        let w = pack(format, 5, cols, &random_rows(format, 5, cols, &mut random));
+        let (before, after) = (random.floats(cols), random.floats(cols));
+        let mut activations = Activations::new();
+        activations.reset(1, cols).copy_from_slice(&before);
+        let mut out = [f32::NAN; 5];
+        matmul(&Serial, &w, &mut activations, &mut out);
+        activations.values_mut().copy_from_slice(&after);
+        matmul(&Serial, &w, &mut activations, &mut out);
+        let expected = product(Isa::best(), &Serial, &w, &after);
+        assert_same(&out, &expected, &format.to_string());
+    }
+}
+
+#[test]
 fn many_rows_of_activations_and_many_columns() {
     let mut random = Random(2);
     for format in Format::ALL {

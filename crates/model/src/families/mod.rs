@@ -1,5 +1,6 @@
 //! The architecture families: which tensors each has, and what one of its transformer blocks computes.
 
+mod bitnet;
 mod llama;
 mod qwen2;
 mod qwen3;
@@ -21,6 +22,8 @@ pub(crate) struct Family {
     pub(crate) rope_style: RopeStyle,
     /// Whether feed-forward networks are mixtures of experts.
     pub(crate) experts: bool,
+    /// Whether there may be an output projection that is not the embedding.
+    pub(crate) own_output: bool,
     /// The tensors besides the embedding, the last norm and the output projection.
     tensors: fn(&Config, &mut Specs),
     /// Computes one transformer block.
@@ -37,6 +40,7 @@ impl Family {
         Self {
             rope_style,
             experts: false,
+            own_output: true,
             tensors,
             block,
         }
@@ -50,6 +54,7 @@ pub(crate) fn family(architecture: Architecture) -> &'static Family {
         Architecture::Qwen2 => &qwen2::FAMILY,
         Architecture::Qwen3 => &qwen3::FAMILY,
         Architecture::Qwen3Moe => &qwen3moe::FAMILY,
+        Architecture::Bitnet => &bitnet::FAMILY,
     }
 }
 
@@ -100,6 +105,10 @@ fn assemble_layer(
     let mut linear = |part: &str| -> Result<Linear, Error> {
         Ok(Linear {
             weight: tensors.matrix(&name(&format!("{part}.weight")))?,
+            scale: tensors
+                .vector(&name(&format!("{part}.scale")))
+                .first()
+                .map_or(1.0, |&scale| scale),
             bias: tensors.vector(&name(&format!("{part}.bias"))),
         })
     };
@@ -125,12 +134,14 @@ fn assemble_layer(
             value,
             query_norm: tensors.vector(&name("attn_q_norm.weight")),
             key_norm: tensors.vector(&name("attn_k_norm.weight")),
+            sub_norm: tensors.vector(&name("attn_sub_norm.weight")),
             output,
         },
         feed_forward: FeedForward {
             norm: tensors.vector(&name("ffn_norm.weight")),
             gate,
             up,
+            sub_norm: tensors.vector(&name("ffn_sub_norm.weight")),
             down,
         },
         router,

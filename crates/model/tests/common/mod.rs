@@ -49,7 +49,7 @@ pub(crate) fn families() -> Vec<Arc<Model>> {
 }
 
 /// One golden model of each family that `testkit` does not draw.
-const FIXTURES: [&str; 1] = ["qwen3moe-q8_0"];
+const FIXTURES: [&str; 2] = ["qwen3moe-q8_0", "bitnet-q8_0"];
 
 /// A golden model.
 pub(crate) fn fixture(name: &str) -> Arc<Model> {
