@@ -88,8 +88,14 @@ fn file_rows(format: Format, rows: usize) -> Vec<u8> {
     });
     let numbers: &[usize] = match format {
         Format::Q4_1 | Format::Q5_1 | Format::Q4_K | Format::Q5_K => &[1, 3],
+        Format::Q2_K => &[81, 83],
+        Format::Q3_K => &[109],
         Format::Q6_K => &[209],
-        Format::F32 => &[3],
+        Format::TQ1_0 => &[53],
+        Format::TQ2_0 => &[65],
+        Format::MXFP4 => &[0],
+        // In I2_S the beginning of the file is written again for its one scale.
+        Format::F32 | Format::I2_S => &[3],
         _ => &[1],
     };
     for block in bytes.chunks_exact_mut(format.block_bytes()) {

@@ -81,6 +81,16 @@ pub enum Error {
         /// The value found.
         value: f32,
     },
+    /// The one scale of a whole matrix is infinite or not a number.
+    #[error(
+        "the scale of a {format} matrix is {value} where a finite number is needed; the file is damaged"
+    )]
+    ScaleNotFinite {
+        /// The matrix's format.
+        format: Format,
+        /// The value found.
+        value: f32,
+    },
     /// Two lengths that have to agree do not.
     #[error("{what}: {got} given, {expected} needed")]
     Length {

@@ -93,7 +93,8 @@ impl Matrix {
         let per_group = self.blocks_per_group::<C::Layout>();
         let blocks = &self.blocks::<C::Layout>()[row / GROUP * per_group..][..per_group];
         for (block, out) in blocks.iter().zip(out.chunks_mut(C::Layout::LEN)) {
-            let bytes = out.len() / C::FORMAT.block_len() * C::FORMAT.block_bytes();
+            let blocks = out.len() / C::FORMAT.block_len() * C::FORMAT.block_bytes();
+            let bytes = blocks + C::FORMAT.tail_bytes();
             let mut file = [0; MAX_FILE_BLOCK];
             let file = &mut file[..bytes];
             C::unpack_row(block, row % GROUP, file);

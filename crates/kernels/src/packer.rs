@@ -4,9 +4,10 @@ use std::marker::PhantomData;
 
 use zerocopy::FromBytes;
 
+use crate::dequantize::i2_s_scale;
 use crate::finite::first_non_finite;
 use crate::isa::{Isa, Simd, Task};
-use crate::layout::{BlockOf, Codec, GROUP, Layout, with_codec, with_layout};
+use crate::layout::{BlockOf, Codec, GROUP, Layout, set_scale, with_codec, with_layout};
 use crate::{Error, Format, Matrix};
 
 /// Takes the bytes of one matrix in file order, in pieces of any size, and packs every four rows as soon as they
@@ -17,12 +18,16 @@ pub struct Packer {
     rows: usize,
     cols: usize,
     row_bytes: usize,
+    /// Bytes of all rows; those of the tail follow.
     expected: usize,
+    /// Bytes of rows that have been packed.
     received: usize,
     /// Bytes of a packed group of rows.
     group_bytes: usize,
     /// The first rows of a group that has not arrived completely.
     staged: Vec<u8>,
+    /// What has arrived of the [tail](Format::tail_bytes).
+    tail: Vec<u8>,
     packed: Vec<u8>,
 }
 
@@ -40,6 +45,9 @@ impl Packer {
         let expected = row_bytes.checked_mul(rows).ok_or(too_large.clone())?;
         // A group is staged as a whole, however few rows there are.
         row_bytes.checked_mul(GROUP).ok_or(too_large.clone())?;
+        expected
+            .checked_add(format.tail_bytes())
+            .ok_or(too_large.clone())?;
         let packed_bytes =
             usize::try_from(Self::packed_bytes(format, rows, cols)).map_err(|_| too_large)?;
         let mut packed = Vec::new();
@@ -57,6 +65,7 @@ impl Packer {
             received: 0,
             group_bytes: packed_bytes / rows.div_ceil(GROUP),
             staged: Vec::new(),
+            tail: Vec::new(),
             packed,
         })
     }
@@ -76,16 +85,18 @@ impl Packer {
     /// # Errors
     /// [`Error::TooManyBytes`] if they are more than the matrix has left; [`Error::NotFinite`], after which the
     /// matrix cannot be completed.
-    pub fn write(&mut self, mut bytes: &[u8]) -> Result<(), Error> {
+    pub fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
         if bytes.len() > self.remaining() {
             return Err(Error::TooManyBytes {
                 format: self.format,
                 rows: self.rows,
                 cols: self.cols,
-                expected: self.expected,
+                expected: self.total(),
                 excess: bytes.len() - self.remaining(),
             });
         }
+        let (mut bytes, tail) = bytes.split_at(bytes.len().min(self.remaining_of_rows()));
+        self.tail.extend_from_slice(tail);
         let group = GROUP * self.row_bytes;
         while !bytes.is_empty() {
             if self.staged.is_empty() && bytes.len() >= group {
@@ -110,20 +121,30 @@ impl Packer {
     /// Bytes still to come.
     #[must_use]
     pub fn remaining(&self) -> usize {
+        self.remaining_of_rows() + self.format.tail_bytes() - self.tail.len()
+    }
+
+    /// Bytes of rows still to come.
+    fn remaining_of_rows(&self) -> usize {
         self.expected - self.received - self.staged.len()
+    }
+
+    /// Bytes of the whole matrix in the file.
+    fn total(&self) -> usize {
+        self.expected + self.format.tail_bytes()
     }
 
     /// The packed matrix.
     ///
     /// # Errors
-    /// [`Error::MissingBytes`] if [`Self::remaining`] is not 0; [`Error::NotFinite`].
+    /// [`Error::MissingBytes`] if [`Self::remaining`] is not 0; [`Error::NotFinite`], [`Error::ScaleNotFinite`].
     pub fn finish(mut self) -> Result<Matrix, Error> {
         if self.remaining() != 0 {
             return Err(Error::MissingBytes {
                 format: self.format,
                 rows: self.rows,
                 cols: self.cols,
-                expected: self.expected,
+                expected: self.total(),
                 missing: self.remaining(),
             });
         }
@@ -132,6 +153,16 @@ impl Packer {
             self.received += rows.len();
             rows.resize(GROUP * self.row_bytes, 0);
             self.pack(&rows)?;
+        }
+        if self.format == Format::I2_S {
+            let scale = i2_s_scale(&self.tail);
+            if !scale.is_finite() {
+                return Err(Error::ScaleNotFinite {
+                    format: self.format,
+                    value: scale,
+                });
+            }
+            set_scale(&mut self.packed, scale);
         }
         Ok(Matrix::new(self.format, self.rows, self.cols, self.packed))
     }

@@ -3,11 +3,11 @@
 mod common;
 
 use common::*;
-use gguf::{Header, TensorType};
+use gguf::{Header, TensorType, Writer};
 use kernels::kv::KvType;
 use model::{Builder, Error, Landed, inspect};
 use std::sync::Arc;
-use testkit::{Architecture, TinyModel};
+use testkit::{Architecture, COMPUTABLE, Rng, TinyModel, random_tensor};
 
 fn file() -> Vec<u8> {
     TinyModel {
@@ -91,13 +91,55 @@ fn bytes_that_are_too_many_or_missing_are_refused() {
 }
 
 #[test]
+fn one_file_may_mix_all_types() {
+    let plain = TinyModel {
+        layers: 3,
+        ..TinyModel::new(Architecture::Llama)
+    }
+    .to_bytes();
+    let header = Header::parse(&plain).unwrap();
+    let mut writer = Writer::new();
+    for (key, value) in header.metadata.iter() {
+        writer = writer.with(key, value.clone());
+    }
+    let (mut kinds, mut rng) = (COMPUTABLE.iter().cycle(), Rng::new(5));
+    for tensor in &header.tensors {
+        let bytes = &plain[tensor.offset as usize..tensor.end() as usize];
+        let (kind, bytes) = match *tensor.shape {
+            [columns, rows] => {
+                let kind = *kinds.next().unwrap();
+                let bytes = random_tensor(&mut rng, kind, columns as usize, rows as usize);
+                (kind, bytes)
+            }
+            _ => (tensor.kind, bytes.to_vec()),
+        };
+        writer = writer.tensor(&tensor.name, &tensor.shape, kind, bytes);
+    }
+    let file = writer.to_bytes().unwrap();
+    let header = Header::parse(&file).unwrap();
+    for kind in COMPUTABLE {
+        assert!(header.tensors.iter().any(|tensor| tensor.kind == kind));
+    }
+    let model = Arc::new(build(&file, 999).unwrap());
+    let plan = inspect(&[header]).unwrap();
+    assert_eq!(model.weight_bytes() as u64, plan.weight_bytes);
+    let logits = alone(&model, &tokens(&model, 1, 20));
+    assert!(logits.iter().flatten().all(|logit| logit.is_finite()));
+}
+
+#[test]
 fn the_plan_tells_the_memory_that_is_taken() {
     for kind in [
         TensorType::F32,
         TensorType::F16,
         TensorType::Q4_0,
         TensorType::Q8_0,
+        TensorType::Q2_K,
         TensorType::Q6_K,
+        TensorType::IQ4_NL,
+        TensorType::IQ4_XS,
+        TensorType::I2_S,
+        TensorType::MXFP4,
     ] {
         let file = TinyModel {
             kind,

@@ -5,6 +5,29 @@ use half::{bf16, f16};
 
 use crate::Rng;
 
+/// The types that models compute with.
+pub const COMPUTABLE: [TensorType; 19] = [
+    TensorType::F32,
+    TensorType::F16,
+    TensorType::BF16,
+    TensorType::Q4_0,
+    TensorType::Q4_1,
+    TensorType::Q5_0,
+    TensorType::Q5_1,
+    TensorType::Q8_0,
+    TensorType::Q2_K,
+    TensorType::Q3_K,
+    TensorType::Q4_K,
+    TensorType::Q5_K,
+    TensorType::Q6_K,
+    TensorType::IQ4_NL,
+    TensorType::IQ4_XS,
+    TensorType::TQ1_0,
+    TensorType::TQ2_0,
+    TensorType::I2_S,
+    TensorType::MXFP4,
+];
+
 /// Bytes of a `[columns, rows]` tensor as they stand in a file: every bit pattern of the quantized values occurs,
 /// scales are finite, and elements are of magnitude about `1 / √columns`, so that products keep their size.
 ///
@@ -17,9 +40,14 @@ pub fn random_tensor(rng: &mut Rng, kind: TensorType, columns: usize, rows: usiz
         "{columns} columns in blocks of {block_len}"
     );
     let magnitude = (columns as f32).sqrt().recip();
-    (0..columns / block_len * rows)
-        .flat_map(|_| random_block(rng, kind, magnitude))
-        .collect()
+    let blocks = (0..columns / block_len * rows).flat_map(|_| random_block(rng, kind, magnitude));
+    let mut bytes: Vec<u8> = blocks.collect();
+    if kind == TensorType::I2_S {
+        // Its one scale, and padding.
+        bytes.extend(magnitude.to_le_bytes());
+        bytes.extend([0; 28]);
+    }
+    bytes
 }
 
 fn random_block(rng: &mut Rng, kind: TensorType, magnitude: f32) -> Vec<u8> {
@@ -52,6 +80,13 @@ fn random_block(rng: &mut Rng, kind: TensorType, magnitude: f32) -> Vec<u8> {
             put(2, -step(32.0) * 15.5);
         }
         TensorType::Q8_0 => put(0, step(256.0)),
+        // Sub-block scales and minima are random 4-bit numbers, 7.5 on average.
+        TensorType::Q2_K => {
+            put(80, step(4.0) / 7.5);
+            put(82, step(4.0) / 7.5 * 1.5);
+        }
+        // Sub-block scales are −32…31, of standard deviation 18.5.
+        TensorType::Q3_K => put(108, step(8.0) / 18.5),
         // Sub-block scales and minima are random 6-bit numbers, 32 on average.
         TensorType::Q4_K => {
             put(0, step(16.0) / 32.0);
@@ -63,6 +98,14 @@ fn random_block(rng: &mut Rng, kind: TensorType, magnitude: f32) -> Vec<u8> {
         }
         // Sub-block scales are random signed bytes of standard deviation 74; the block's scale stands last.
         TensorType::Q6_K => put(208, step(64.0) / 74.0),
+        // The table's steps have standard deviation 69.
+        TensorType::IQ4_NL => put(0, magnitude / 69.0),
+        TensorType::IQ4_XS => put(0, magnitude / 69.0 / 18.5),
+        TensorType::TQ1_0 => put(52, magnitude),
+        TensorType::TQ2_0 => put(64, magnitude),
+        TensorType::I2_S => {}
+        // A power of two times numbers of standard deviation 2.9.
+        TensorType::MXFP4 => block[0] = ((magnitude * wobble / 2.9).to_bits() >> 23) as u8,
         other => panic!("no random blocks of type {}", other.name()),
     }
     block
@@ -74,13 +117,7 @@ mod tests {
 
     #[test]
     fn sizes_are_those_of_the_directory() {
-        for kind in [
-            TensorType::F32,
-            TensorType::BF16,
-            TensorType::Q5_1,
-            TensorType::Q4_K,
-            TensorType::Q6_K,
-        ] {
+        for kind in COMPUTABLE {
             let bytes = random_tensor(&mut Rng::new(3), kind, 512, 3);
             assert_eq!(
                 Ok(bytes.len() as u64),

@@ -9,7 +9,7 @@ mod rng;
 mod table;
 mod vocabulary;
 
-pub use blocks::random_tensor;
+pub use blocks::{COMPUTABLE, random_tensor};
 pub use compare::{argmax, assert_close, max_abs_diff, normalized_rms_error};
 pub use model::{Architecture, TinyModel};
 pub use rng::Rng;

@@ -222,6 +222,7 @@ impl Weights {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::COMPUTABLE;
 
     #[test]
     fn every_family_in_every_type_is_a_valid_file() {
@@ -230,19 +231,7 @@ mod tests {
             Architecture::Qwen2,
             Architecture::Qwen3,
         ] {
-            for kind in [
-                TensorType::F32,
-                TensorType::F16,
-                TensorType::BF16,
-                TensorType::Q4_0,
-                TensorType::Q4_1,
-                TensorType::Q5_0,
-                TensorType::Q5_1,
-                TensorType::Q8_0,
-                TensorType::Q4_K,
-                TensorType::Q5_K,
-                TensorType::Q6_K,
-            ] {
+            for kind in COMPUTABLE {
                 let model = TinyModel {
                     kind,
                     tied: false,

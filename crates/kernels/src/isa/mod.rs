@@ -68,8 +68,14 @@ pub(crate) trait Simd: Copy + Send + Sync {
     /// `i32` lane `i` = accᵢ + Σⱼ w₄ᵢ₊ⱼ·a₄ᵢ₊ⱼ (j = 0…3) of 8-bit lanes, as [`Self::dot_u7_i8`].
     fn add_dot_u7_i8(self, acc: Self::V, w: Self::V, a: Self::V) -> Self::V;
 
-    /// Byte `i` of the result is byte `indices[i]` of `v`, or 0 where the index is [`ZERO`].
-    fn swizzle(self, v: Self::V, indices: &Bytes16) -> Self::V;
+    /// Byte `i` of the result is byte `indices[i]` of `v`, or 0 where the index is [`ZERO`]. There are no other indices
+    /// than 0…15 and [`ZERO`]: instruction sets differ in what they do with them.
+    fn lookup(self, v: Self::V, indices: Self::V) -> Self::V;
+    /// [`Self::lookup`] with indices from memory.
+    #[inline(always)]
+    fn swizzle(self, v: Self::V, indices: &Bytes16) -> Self::V {
+        self.lookup(v, self.load(indices))
+    }
     /// 32-bit lanes `a₀ b₀ a₁ b₁`.
     fn zip_low_32(self, a: Self::V, b: Self::V) -> Self::V;
     /// 32-bit lanes `a₂ b₂ a₃ b₃`.
@@ -94,7 +100,7 @@ pub(crate) trait Simd: Copy + Send + Sync {
     }
 }
 
-/// The index of [`Simd::swizzle`] that gives 0.
+/// The index of [`Simd::lookup`] that gives 0.
 pub(crate) const ZERO: u8 = 0x80;
 
 /// Work that can be done with any instruction set.

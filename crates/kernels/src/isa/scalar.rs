@@ -152,7 +152,7 @@ impl<D: DotForm> Simd for Scalar<D> {
         }))
     }
 
-    fn swizzle(self, v: Bytes16, indices: &Bytes16) -> Bytes16 {
+    fn lookup(self, v: Bytes16, indices: Bytes16) -> Bytes16 {
         indices.map(|i| if i == ZERO { 0 } else { v[usize::from(i)] })
     }
     fn zip_low_32(self, a: Bytes16, b: Bytes16) -> Bytes16 {

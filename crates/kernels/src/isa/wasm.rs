@@ -152,14 +152,14 @@ impl<D: DotForm> Simd for Simd128<D> {
 
     #[cfg(target_feature = "relaxed-simd")]
     #[inline(always)]
-    fn swizzle(self, v: v128, indices: &Bytes16) -> v128 {
+    fn lookup(self, v: v128, indices: v128) -> v128 {
         // Indices are below 16 or have the top bit set: there the relaxed instruction is not relaxed.
-        i8x16_relaxed_swizzle(v, self.load(indices))
+        i8x16_relaxed_swizzle(v, indices)
     }
     #[cfg(not(target_feature = "relaxed-simd"))]
     #[inline(always)]
-    fn swizzle(self, v: v128, indices: &Bytes16) -> v128 {
-        i8x16_swizzle(v, self.load(indices))
+    fn lookup(self, v: v128, indices: v128) -> v128 {
+        i8x16_swizzle(v, indices)
     }
     #[inline(always)]
     fn zip_low_32(self, a: v128, b: v128) -> v128 {

@@ -80,7 +80,7 @@ impl Simd for Avx2 {
         dot_u7_i8(w: __m128i, a: __m128i) _mm_maddubs_epi16(w, a);
         add_dot_u7_i8(acc: __m128i, w: __m128i, a: __m128i)
             _mm_add_epi32(acc, _mm_madd_epi16(_mm_maddubs_epi16(w, a), _mm_set1_epi16(1)));
-        swizzle(v: __m128i, indices: &Bytes16) _mm_shuffle_epi8(v, _mm_loadu_si128(indices.as_ptr().cast()));
+        lookup(v: __m128i, indices: __m128i) _mm_shuffle_epi8(v, indices);
         zip_low_32(a: __m128i, b: __m128i) _mm_unpacklo_epi32(a, b);
         zip_high_32(a: __m128i, b: __m128i) _mm_unpackhi_epi32(a, b);
         zip_low_64(a: __m128i, b: __m128i) _mm_unpacklo_epi64(a, b);

@@ -14,10 +14,16 @@
 //! across lanes, and four outputs are stored as one vector.
 
 mod floats;
+mod iq4_xs;
 mod nibbles;
+mod pairs;
+mod q2_k;
+mod q3_k;
 mod q4_k;
 mod q6_k;
 mod q8_0;
+mod table;
+mod ternary;
 mod tile;
 mod tile256;
 
@@ -27,10 +33,15 @@ use crate::isa::{Bytes16, Simd};
 use crate::prepared::{Prepare, TILE};
 
 pub(crate) use floats::{Bf16, F16, F32};
+pub(crate) use iq4_xs::Iq4Xs;
 pub(crate) use nibbles::{Q4_0, Q4_1, Q5_0, Q5_1};
+pub(crate) use q2_k::Q2K;
+pub(crate) use q3_k::Q3K;
 pub(crate) use q4_k::{Q4K, Q5K};
 pub(crate) use q6_k::Q6K;
 pub(crate) use q8_0::Q8_0;
+pub(crate) use table::{Iq4Nl, Mxfp4};
+pub(crate) use ternary::{I2S, Ternary, Tq1_0, set_scale};
 pub(crate) use tile::tile_step;
 
 /// Rows in a packed block.
@@ -110,9 +121,17 @@ macro_rules! with_codec {
             $crate::Format::Q5_0 => $crate::layout::with_codec!(@ Q5_0, $codec => $body),
             $crate::Format::Q5_1 => $crate::layout::with_codec!(@ Q5_1, $codec => $body),
             $crate::Format::Q8_0 => $crate::layout::with_codec!(@ Q8_0, $codec => $body),
+            $crate::Format::Q2_K => $crate::layout::with_codec!(@ Q2K, $codec => $body),
+            $crate::Format::Q3_K => $crate::layout::with_codec!(@ Q3K, $codec => $body),
             $crate::Format::Q4_K => $crate::layout::with_codec!(@ Q4K, $codec => $body),
             $crate::Format::Q5_K => $crate::layout::with_codec!(@ Q5K, $codec => $body),
             $crate::Format::Q6_K => $crate::layout::with_codec!(@ Q6K, $codec => $body),
+            $crate::Format::IQ4_NL => $crate::layout::with_codec!(@ Iq4Nl, $codec => $body),
+            $crate::Format::IQ4_XS => $crate::layout::with_codec!(@ Iq4Xs, $codec => $body),
+            $crate::Format::TQ1_0 => $crate::layout::with_codec!(@ Tq1_0, $codec => $body),
+            $crate::Format::TQ2_0 => $crate::layout::with_codec!(@ Ternary, $codec => $body),
+            $crate::Format::I2_S => $crate::layout::with_codec!(@ I2S, $codec => $body),
+            $crate::Format::MXFP4 => $crate::layout::with_codec!(@ Mxfp4, $codec => $body),
         }
     };
     (@ $name:ident, $codec:ident => $body:expr) => {{
@@ -134,9 +153,17 @@ macro_rules! with_layout {
             $crate::Format::Q5_0 => $crate::layout::with_layout!(@ Q5_0, $layout => $body),
             $crate::Format::Q5_1 => $crate::layout::with_layout!(@ Q5_1, $layout => $body),
             $crate::Format::Q8_0 => $crate::layout::with_layout!(@ Q8_0, $layout => $body),
+            $crate::Format::Q2_K => $crate::layout::with_layout!(@ Q2K, $layout => $body),
+            $crate::Format::Q3_K => $crate::layout::with_layout!(@ Q3K, $layout => $body),
             $crate::Format::Q4_K => $crate::layout::with_layout!(@ Q4K, $layout => $body),
             $crate::Format::Q5_K => $crate::layout::with_layout!(@ Q5K, $layout => $body),
             $crate::Format::Q6_K => $crate::layout::with_layout!(@ Q6K, $layout => $body),
+            $crate::Format::IQ4_NL => $crate::layout::with_layout!(@ Iq4Nl, $layout => $body),
+            $crate::Format::IQ4_XS => $crate::layout::with_layout!(@ Iq4Xs, $layout => $body),
+            $crate::Format::TQ1_0 | $crate::Format::TQ2_0 | $crate::Format::I2_S => {
+                $crate::layout::with_layout!(@ Ternary, $layout => $body)
+            }
+            $crate::Format::MXFP4 => $crate::layout::with_layout!(@ Mxfp4, $layout => $body),
         }
     };
     (@ $name:ident, $layout:ident => $body:expr) => {{

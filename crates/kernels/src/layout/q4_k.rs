@@ -16,7 +16,7 @@ use std::hint::black_box;
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
-use super::tile256::{Panel256, tile256};
+use super::tile256::{PairedMins, Panel256, tile256};
 use super::{Codec, GROUP, Layout, PANEL, Sums};
 use crate::Format;
 use crate::dequantize::half_at;
@@ -204,7 +204,7 @@ impl<const HIGH: usize, const SCALES: usize> Codec for SuperNibbles<HIGH, SCALES
 impl<const HIGH: usize, const SCALES: usize> Layout for SuperNibbles<HIGH, SCALES> {
     const LEN: usize = SUPER_BLOCK;
     type Block = Block<HIGH>;
-    type Panel = Panel256<SCALES, 1>;
+    type Panel = Panel256<SCALES, PairedMins>;
     type Acts<S: Simd, const COLS: usize> = Block256<<S::Dot as DotForm>::Step, COLS>;
 
     #[inline(always)]
@@ -252,7 +252,7 @@ impl<const HIGH: usize, const SCALES: usize> Layout for SuperNibbles<HIGH, SCALE
                 let j = i * SUB_BLOCKS / SCALES;
                 s.store(S::Dot::scale_u8(s, scales[j / 4], j % 4), &mut to[half]);
             }
-            for (pair, to) in pairs(s, mins).into_iter().zip(&mut to.mins[0]) {
+            for (pair, to) in pairs(s, mins).into_iter().zip(&mut to.mins.mins) {
                 s.store(pair, &mut to[half]);
             }
             let pairs = to.steps.as_chunks_mut::<STEPS>().0.as_chunks_mut::<2>().0;
@@ -264,12 +264,12 @@ impl<const HIGH: usize, const SCALES: usize> Layout for SuperNibbles<HIGH, SCALE
                 }
             }
             to.d[half] = block.d;
-            to.dmin[0][half] = block.dmin;
+            to.mins.d[half] = block.dmin;
         }
     }
 
     #[inline(always)]
     fn tile<S: Simd>(s: S, panels: &[Self::Panel], acts: &[Self::Acts<S, TILE>], sums: &mut Sums) {
-        tile256::<S, S::Dot, SCALES, 1>(s, panels, acts, sums, |_| s.splat_i32(0));
+        tile256::<S, S::Dot, SCALES, PairedMins>(s, panels, acts, sums, |_| s.splat_i32(0));
     }
 }

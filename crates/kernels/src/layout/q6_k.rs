@@ -16,7 +16,7 @@ use std::hint::black_box;
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
-use super::tile256::{Panel256, tile256};
+use super::tile256::{NoMins, Panel256, tile256};
 use super::{Codec, GROUP, Layout, PANEL, Sums};
 use crate::Format;
 use crate::dequantize::half_at;
@@ -146,7 +146,7 @@ impl Codec for Q6K {
 impl Layout for Q6K {
     const LEN: usize = SUPER_BLOCK;
     type Block = Block;
-    type Panel = Panel256<SUB_BLOCKS, 0>;
+    type Panel = Panel256<SUB_BLOCKS, NoMins>;
     type Acts<S: Simd, const COLS: usize> = Block256<<S::Dot as DotForm>::Step, COLS>;
 
     #[inline(always)]
@@ -191,6 +191,6 @@ impl Layout for Q6K {
 
     #[inline(always)]
     fn tile<S: Simd>(s: S, panels: &[Self::Panel], acts: &[Self::Acts<S, TILE>], sums: &mut Sums) {
-        tile256::<S, S::Dot, SUB_BLOCKS, 0>(s, panels, acts, sums, |sum| start(s, sum));
+        tile256::<S, S::Dot, SUB_BLOCKS, NoMins>(s, panels, acts, sums, |sum| start(s, sum));
     }
 }

@@ -6,7 +6,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 use super::tile::tile_step;
 use super::{PANEL, Sums};
-use crate::dot::DotForm;
+use crate::dot::{DotForm, Pod};
 use crate::format::SUPER_BLOCK;
 use crate::isa::{Bytes16, Simd};
 use crate::prepared::{Block256, STEP, TILE};
@@ -14,24 +14,102 @@ use crate::prepared::{Block256, STEP, TILE};
 /// Steps in a super-block.
 const STEPS: usize = SUPER_BLOCK / STEP;
 
-/// Eight rows × 256 columns, a byte per weight, with `SCALES` scales a row.
+/// Eight rows × 256 columns, a byte per weight, with `SCALES` scales a row, and minimums or not.
 #[derive(Clone, Copy, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
 #[repr(C)]
-pub(crate) struct Panel256<const SCALES: usize, const MIN: usize> {
+pub(crate) struct Panel256<const SCALES: usize, M: Mins> {
     pub(super) steps: [[Bytes16; PANEL]; STEPS],
     /// As [`DotForm::scale_u8`] and [`DotForm::scale_i8`] make them.
     pub(super) scales: [[Bytes16; PANEL]; SCALES],
-    /// Of sub-blocks of 32, two a lane as `i16`.
-    pub(super) mins: [[[Bytes16; PANEL]; SUPER_BLOCK / 64]; MIN],
     pub(super) d: [Bytes16; PANEL],
-    pub(super) dmin: [[Bytes16; PANEL]; MIN],
+    pub(super) mins: M,
+}
+
+/// The minimums of a panel.
+pub(crate) trait Mins: Pod {
+    /// Minimums times the sums of column `col` of the activations, and their scale: for the rows of half `half`.
+    fn sum<S: Simd, D: DotForm>(
+        &self,
+        s: S,
+        acts: &Block256<D::Step, TILE>,
+        half: usize,
+        col: usize,
+    ) -> Option<[S::V; 2]>;
+}
+
+/// Weights that have none.
+#[derive(Clone, Copy, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
+#[repr(C)]
+pub(crate) struct NoMins;
+
+impl Mins for NoMins {
+    #[inline(always)]
+    fn sum<S: Simd, D: DotForm>(
+        &self,
+        _: S,
+        _: &Block256<D::Step, TILE>,
+        _: usize,
+        _: usize,
+    ) -> Option<[S::V; 2]> {
+        None
+    }
+}
+
+/// Minimums of sub-blocks of 32, two a lane as `i16`.
+#[derive(Clone, Copy, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
+#[repr(C)]
+pub(crate) struct PairedMins {
+    pub(super) mins: [[Bytes16; PANEL]; SUPER_BLOCK / 64],
+    pub(super) d: [Bytes16; PANEL],
+}
+
+impl Mins for PairedMins {
+    #[inline(always)]
+    fn sum<S: Simd, D: DotForm>(
+        &self,
+        s: S,
+        acts: &Block256<D::Step, TILE>,
+        half: usize,
+        col: usize,
+    ) -> Option<[S::V; 2]> {
+        let mins = self.mins.iter().zip(&acts.pairs);
+        let sum = mins.fold(s.splat_i32(0), |sum, (m, a)| {
+            s.add_i32(sum, s.dot_i16(s.load(&m[half]), s.load(&a[col])))
+        });
+        Some([sum, s.load(&self.d[half])])
+    }
+}
+
+/// Minimums of sub-blocks of 16, as [`DotForm::scale_u8`] makes them.
+#[derive(Clone, Copy, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
+#[repr(C)]
+pub(crate) struct FineMins {
+    pub(super) mins: [[Bytes16; PANEL]; SUPER_BLOCK / 16],
+    pub(super) d: [Bytes16; PANEL],
+}
+
+impl Mins for FineMins {
+    #[inline(always)]
+    fn sum<S: Simd, D: DotForm>(
+        &self,
+        s: S,
+        acts: &Block256<D::Step, TILE>,
+        half: usize,
+        col: usize,
+    ) -> Option<[S::V; 2]> {
+        let mins = self.mins.iter().zip(&acts.sums);
+        let sum = mins.fold(s.splat_i32(0), |sum, (m, a)| {
+            s.add_i32(sum, D::scaled(s, s.load(&a[col]), s.load(&m[half])))
+        });
+        Some([sum, s.load(&self.d[half])])
+    }
 }
 
 /// `sums += panels · acts`. `start` makes an accumulator of the sum of 16 activations of a column.
 #[inline(always)]
-pub(super) fn tile256<S: Simd, D: DotForm, const SCALES: usize, const MIN: usize>(
+pub(super) fn tile256<S: Simd, D: DotForm, const SCALES: usize, M: Mins>(
     s: S,
-    panels: &[Panel256<SCALES, MIN>],
+    panels: &[Panel256<SCALES, M>],
     acts: &[Block256<D::Step, TILE>],
     sums: &mut Sums,
     start: impl Fn(&Bytes16) -> S::V,
@@ -62,14 +140,8 @@ pub(super) fn tile256<S: Simd, D: DotForm, const SCALES: usize, const MIN: usize
             for col in 0..TILE {
                 let act_scale = s.load(&acts.scale[col]);
                 let mut sum = s.load(&sums.0[half][col]);
-                if let (Some(mins), Some(dmin)) = (panel.mins.first(), panel.dmin.first()) {
-                    let min = mins
-                        .iter()
-                        .zip(&acts.pairs)
-                        .fold(s.splat_i32(0), |min, (m, a)| {
-                            s.add_i32(min, s.dot_i16(s.load(&m[half]), s.load(&a[col])))
-                        });
-                    let scale = s.mul_f32(s.load(&dmin[half]), act_scale);
+                if let Some([min, dmin]) = panel.mins.sum::<S, D>(s, acts, half, col) {
+                    let scale = s.mul_f32(dmin, act_scale);
                     sum = s.add_f32(sum, s.mul_f32(s.to_f32(min), scale));
                 }
                 let dot = s.to_f32(s.load(&scaled.0[half][col]));

@@ -3,12 +3,10 @@
 //! Source: OCP Microscaling Formats 1.0.
 
 use super::{each_block, largest};
+use crate::dequantize::{DOUBLED_FP4, exponent_half};
 use crate::format::BLOCK;
 
-/// Twice the 16 floats, as integers.
-const FLOATS: [i8; 16] = [0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12];
-
-/// `exponent: u8, nibbles: [u8; 16]`; values are halves of 2^(exponent − 127) times [`FLOATS`].
+/// `exponent: u8, nibbles: [u8; 16]`; values are halves of 2^(exponent − 127) times [`DOUBLED_FP4`].
 pub fn mxfp4(values: &[f32], blocks: &mut [u8]) {
     /// The largest float is 1.5 · 2².
     const LARGEST_EXPONENT: f32 = 2.0;
@@ -19,24 +17,15 @@ pub fn mxfp4(values: &[f32], blocks: &mut [u8]) {
             true => (libm::log2f(max).floor() - LARGEST_EXPONENT + BIAS) as u8,
             false => 0,
         };
-        let scale = half_power(block[0]);
+        let scale = exponent_half(block[0]);
         for (j, byte) in block[1..].iter_mut().enumerate() {
             *byte = nearest_float(x[j], scale) | nearest_float(x[j + BLOCK / 2], scale) << 4;
         }
     });
 }
 
-/// 2^(exponent − 128); the two smallest are subnormal.
-fn half_power(exponent: u8) -> f32 {
-    const MANTISSA_BITS: u32 = 23;
-    f32::from_bits(match exponent {
-        0 | 1 => 1 << (MANTISSA_BITS - 2 + u32::from(exponent)),
-        _ => (u32::from(exponent) - 1) << MANTISSA_BITS,
-    })
-}
-
 /// Which float is nearest, the first of equals.
 fn nearest_float(x: f32, scale: f32) -> u8 {
-    let error = |i: u8| (f32::from(FLOATS[usize::from(i)]) * scale - x).abs();
+    let error = |i: u8| (f32::from(DOUBLED_FP4[usize::from(i)]) * scale - x).abs();
     (1..16).fold(0, |best, i| if error(i) < error(best) { i } else { best })
 }

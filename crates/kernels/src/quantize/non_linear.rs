@@ -1,12 +1,8 @@
 //! IQ4_NL and IQ4_XS: 4 bits that choose from 16 uneven steps.
 
 use super::{SMALLEST_GROUP, each_block, extreme, nearest, put_half, reciprocal};
+use crate::dequantize::UNEVEN as STEPS;
 use crate::format::{BLOCK, SUPER_BLOCK};
-
-/// The steps: ggml's `kvalues_iq4nl`.
-const STEPS: [i8; 16] = [
-    -127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113,
-];
 
 /// `d: f16, nibbles: [u8; 16]`.
 pub fn iq4_nl(values: &[f32], blocks: &mut [u8]) {

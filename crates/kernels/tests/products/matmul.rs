@@ -1,8 +1,7 @@
 //! Every format and instruction set against naive products, bit for bit.
 
-use crate::reference::{
-    Cut, Random, assert_same, numbers_at, pack, put_number, random_rows, reference,
-};
+use crate::data::{Cut, Random, assert_same, file, pack, put_number, random_rows};
+use crate::reference::products;
 use kernels::{Activations, Format, Isa, Matrix, Pool, Serial, matmul, matmul_rows, matmul_with};
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -13,15 +12,6 @@ fn cols_of(format: Format, blocks: usize) -> usize {
         1 => 7 * blocks,
         len => len * blocks,
     }
-}
-
-fn expected(format: Format, rows: &[u8], cols: usize, x: &[f32]) -> Vec<f32> {
-    let row_bytes = format.row_bytes(cols).unwrap();
-    let of = |x| {
-        rows.chunks_exact(row_bytes)
-            .map(move |row| reference(format, row, x))
-    };
-    x.chunks_exact(cols).flat_map(of).collect()
 }
 
 fn product(isa: Isa, pool: &dyn Pool, w: &Matrix, x: &[f32]) -> Vec<f32> {
@@ -36,12 +26,12 @@ fn product(isa: Isa, pool: &dyn Pool, w: &Matrix, x: &[f32]) -> Vec<f32> {
 
 /// All instruction sets, on some numbers of rows of activations.
 #[track_caller]
-fn check(format: Format, rows: &[u8], cols: usize, x: &[f32], what: &str) {
-    let row_count = rows.len() / format.row_bytes(cols).unwrap();
-    let w = pack(format, row_count, cols, rows);
-    let expected = expected(format, rows, cols, x);
+fn check(format: Format, file: &[u8], cols: usize, x: &[f32], what: &str) {
+    let rows = (file.len() - format.tail_bytes()) / format.row_bytes(cols).unwrap();
+    let w = pack(format, rows, cols, file);
+    let expected = products(format, file, cols, x);
     for isa in Isa::available() {
-        let what = format!("{format} {} {row_count} × {cols}: {what}", isa.name());
+        let what = format!("{format} {} {rows} × {cols}: {what}", isa.name());
         assert_same(&product(isa, &Serial, &w, x), &expected, &what);
     }
 }
@@ -134,12 +124,7 @@ fn extreme_weights() {
             for number in [
                 0.0, -0.0, 1.0, -1.0, SUBNORMAL, -SUBNORMAL, LARGEST, -LARGEST,
             ] {
-                let mut bytes = vec![fill; 6 * format.row_bytes(cols).unwrap()];
-                for block in bytes.chunks_exact_mut(format.block_bytes()) {
-                    for &at in numbers_at(format) {
-                        put_number(format, block, at, number);
-                    }
-                }
+                let bytes = file(format, 6, cols, || fill, || number);
                 // All of one sign and as large as can be, so that every integer sum is extreme.
                 for value in [1.0, -1.0] {
                     let what = format!("bytes {fill:#x}, numbers {number:e}, activations {value}");
@@ -155,6 +140,22 @@ fn extreme_weights() {
                     &format!("bytes {fill:#x}, numbers {number:e}"),
                 );
             }
+        }
+    }
+}
+
+#[test]
+fn exponents_of_any_size() {
+    let mut random = Random(13);
+    let (format, cols) = (Format::MXFP4, 64);
+    for exponent in 0..u8::MAX {
+        let number = f32::from_bits(u32::from(exponent) << 23);
+        let bytes = file(format, 6, cols, || random.next() as u8, || number);
+        for scale in [1.0, 1e-30, 1e30] {
+            let x: Vec<f32> = random.floats(5 * cols).iter().map(|x| x * scale).collect();
+            let what = format!("exponent {exponent}, activations times {scale:e}");
+            check(format, &bytes, cols, &x, &what);
+            check(format, &bytes, cols, &x[..cols], &what);
         }
     }
 }
@@ -266,7 +267,7 @@ fn prepared_activations_are_replaced_with_the_values() {
             let w = pack(*format, 4, 256, bytes);
             let mut out = vec![0.0; m * 4];
             matmul(&Serial, &w, &mut activations, &mut out);
-            assert_same(&out, &expected(*format, bytes, 256, &x), format.name());
+            assert_same(&out, &products(*format, bytes, 256, &x), format.name());
         }
     }
 }

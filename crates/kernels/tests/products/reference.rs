@@ -1,83 +1,9 @@
-//! Naive products straight from the file's blocks, and data to try them on.
+//! Naive products straight from the file's blocks, in the documented order of operations.
 
 use half::{bf16, f16};
-use kernels::{Format, Matrix, Packer, Pool};
+use kernels::Format;
 
-/// A small reproducible generator (splitmix64).
-pub(crate) struct Random(pub(crate) u64);
-
-impl Random {
-    pub(crate) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    /// In −1…1.
-    pub(crate) fn float(&mut self) -> f32 {
-        (self.next() >> 40) as f32 / (1 << 23) as f32 - 1.0
-    }
-
-    pub(crate) fn floats(&mut self, count: usize) -> Vec<f32> {
-        (0..count).map(|_| self.float()).collect()
-    }
-}
-
-/// Cuts work for `self.0` threads, and does it on this one, last part first.
-pub(crate) struct Cut(pub(crate) usize);
-
-impl Pool for Cut {
-    fn threads(&self) -> usize {
-        self.0
-    }
-
-    fn run(&self, parts: usize, job: &(dyn Fn(usize) + Sync)) {
-        (0..parts).rev().for_each(job);
-    }
-}
-
-/// The bytes of a block that hold numbers (scales, minimums, weights of float formats), two (or four) bytes each.
-pub(crate) fn numbers_at(format: Format) -> &'static [usize] {
-    match format {
-        Format::Q4_1 | Format::Q5_1 | Format::Q4_K | Format::Q5_K => &[0, 2],
-        Format::Q6_K => &[208],
-        _ => &[0],
-    }
-}
-
-/// Puts a number at byte `at` of a block, in the format's precision.
-pub(crate) fn put_number(format: Format, block: &mut [u8], at: usize, value: f32) {
-    match format {
-        Format::F32 => block[at..at + 4].copy_from_slice(&value.to_le_bytes()),
-        Format::BF16 => block[at..at + 2].copy_from_slice(&bf16::from_f32(value).to_le_bytes()),
-        _ => block[at..at + 2].copy_from_slice(&f16::from_f32(value).to_le_bytes()),
-    }
-}
-
-/// Random rows of the file: any bits, with moderate numbers.
-pub(crate) fn random_rows(
-    format: Format,
-    rows: usize,
-    cols: usize,
-    random: &mut Random,
-) -> Vec<u8> {
-    let mut bytes = vec![0; rows * format.row_bytes(cols).unwrap()];
-    bytes.fill_with(|| random.next() as u8);
-    for block in bytes.chunks_exact_mut(format.block_bytes()) {
-        for &at in numbers_at(format) {
-            put_number(format, block, at, random.float());
-        }
-    }
-    bytes
-}
-
-pub(crate) fn pack(format: Format, rows: usize, cols: usize, bytes: &[u8]) -> Matrix {
-    let mut packer = Packer::new(format, rows, cols).unwrap();
-    packer.write(bytes).unwrap();
-    packer.finish().unwrap()
-}
+use crate::data::split;
 
 fn half(block: &[u8], at: usize) -> f32 {
     f16::from_le_bytes([block[at], block[at + 1]]).to_f32()
@@ -130,17 +56,82 @@ fn six_bits(packed: &[u8], j: usize) -> (i32, i32) {
     }
 }
 
-/// Σₖ w[k] · x[k] in the documented order of operations.
-pub(crate) fn reference(format: Format, row: &[u8], x: &[f32]) -> f32 {
+/// The steps of IQ4_NL and IQ4_XS.
+const STEPS: [i32; 16] = [
+    -127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113,
+];
+
+/// Two bits of value `k` where 32 bytes hold four runs of 32 values, lowest bits first.
+fn pair(bytes: &[u8], k: usize) -> i32 {
+    i32::from(bytes[k / 128 * 32 + k % 32] >> (k % 128 / 32 * 2) & 3)
+}
+
+/// Scale of sub-block `g` of Q3_K.
+fn six_bits_of_sixteen(packed: &[u8], g: usize) -> i32 {
+    let lower = packed[g % 8] >> (g / 8 * 4) & 15;
+    let upper = packed[8 + g % 4] >> (g / 4 * 2) & 3;
+    i32::from(lower | upper << 4)
+}
+
+/// The weights of TQ1_0: runs of bytes hold the first value of each byte, then the second of each, and so on.
+fn tq1_0(block: &[u8]) -> Vec<i32> {
+    let mut weights = Vec::new();
+    for (bytes, digits) in [(&block[..32], 5), (&block[32..48], 5), (&block[48..52], 4)] {
+        let mut fractions: Vec<u32> = bytes.iter().map(|&byte| u32::from(byte)).collect();
+        for _ in 0..digits {
+            // What a multiplication by three carries out of the byte.
+            weights.extend(
+                fractions
+                    .iter()
+                    .map(|fraction| (fraction * 3 / 256) as i32 - 1),
+            );
+            fractions
+                .iter_mut()
+                .for_each(|fraction| *fraction = *fraction * 3 % 256);
+        }
+    }
+    weights
+}
+
+/// The weights of I2_S: for each 128, four runs of 32, highest bits first; 3 means 0, too.
+fn i2_s(blocks: &[u8]) -> Vec<i32> {
+    let weight = |block: &[u8], k: usize| match block[k % 32] >> (6 - k / 32 * 2) & 3 {
+        0 => -1,
+        2 => 1,
+        _ => 0,
+    };
+    let blocks = blocks.chunks_exact(32);
+    blocks
+        .flat_map(|block| (0..128).map(move |k| weight(block, k)))
+        .collect()
+}
+
+/// `out[i, r]` = Σₖ w[r, k] · x[i, k] for a matrix of `cols` columns.
+pub(crate) fn products(format: Format, file: &[u8], cols: usize, x: &[f32]) -> Vec<f32> {
+    let (rows, tail) = split(format, file);
+    let rows = rows.chunks_exact(format.row_bytes(cols).unwrap());
+    x.chunks_exact(cols)
+        .flat_map(|x| rows.clone().map(move |row| product(format, row, tail, x)))
+        .collect()
+}
+
+fn product(format: Format, row: &[u8], tail: &[u8], x: &[f32]) -> f32 {
+    // Activations of I2_S are quantized as those of its relatives are.
+    let blocks = if format == Format::I2_S { 2 } else { 1 };
     let mut acc = 0.0;
     for (block, x) in row
-        .chunks_exact(format.block_bytes())
-        .zip(x.chunks(format.block_len()))
+        .chunks(blocks * format.block_bytes())
+        .zip(x.chunks(blocks * format.block_len()))
     {
         match format {
             Format::F32 => acc += f32::from_le_bytes(block.try_into().unwrap()) * x[0],
             Format::F16 => acc += half(block, 0) * x[0],
             Format::BF16 => acc += bf16::from_le_bytes([block[0], block[1]]).to_f32() * x[0],
+            Format::I2_S => {
+                let (q, a) = quantize(x);
+                let d = f32::from_le_bytes(*tail.first_chunk().unwrap());
+                acc += dot(i2_s(block), &q) as f32 * (d * a);
+            }
             _ => {
                 let (q, a) = quantize(x);
                 acc = reference_block(format, block, &q, a, acc);
@@ -203,20 +194,63 @@ fn reference_block(format: Format, block: &[u8], q: &[i32], a: f32, mut acc: f32
             });
             acc += dot(w, q) as f32 * (half(block, 208) * a);
         }
-        Format::F32 | Format::F16 | Format::BF16 => unreachable!("float formats have no blocks"),
+        Format::Q2_K => {
+            let pairs = &block[16..80];
+            let w = (0..256).map(|k| i32::from(block[k / 16] & 15) * pair(pairs, k));
+            let mins = (0..256).map(|k| i32::from(block[k / 16] >> 4));
+            acc -= dot(mins, q) as f32 * (half(block, 82) * a);
+            acc += dot(w, q) as f32 * (half(block, 80) * a);
+        }
+        Format::Q3_K => {
+            let w = (0..256).map(|k| {
+                let third = i32::from(block[k % 32] >> (k / 32) & 1);
+                let weight = (pair(&block[32..96], k) | third << 2) - 4;
+                (six_bits_of_sixteen(&block[96..108], k / 16) - 32) * weight
+            });
+            acc += dot(w, q) as f32 * (half(block, 108) * a);
+        }
+        Format::IQ4_NL => {
+            let w = nibbles(block, 2, None)
+                .into_iter()
+                .map(|i| STEPS[i as usize]);
+            acc += dot(w, q) as f32 * (half(block, 0) * a);
+        }
+        Format::IQ4_XS => {
+            let uppers = u16::from_le_bytes([block[2], block[3]]);
+            let mut sum = 0;
+            for (j, q) in q.chunks_exact(32).enumerate() {
+                let lower = block[4 + j / 2] >> (j % 2 * 4) & 15;
+                let scale = (i32::from(lower) | i32::from(uppers >> (2 * j) & 3) << 4) - 32;
+                let w = nibbles(block, 8 + 16 * j, None);
+                sum += scale * dot(w.into_iter().map(|i| STEPS[i as usize]), q);
+            }
+            acc += sum as f32 * (half(block, 0) * a);
+        }
+        Format::MXFP4 => {
+            let w = nibbles(block, 1, None).into_iter().map(|i| {
+                // Exponent and mantissa, twice the number.
+                let (e, m) = (i >> 1 & 3, i & 1);
+                let magnitude = if e == 0 { m } else { (2 | m) << (e - 1) };
+                if i >= 8 { -magnitude } else { magnitude }
+            });
+            // The smallest power counts as zero.
+            let power = if block[0] == 0 {
+                0.0
+            } else {
+                2_f64.powi(i32::from(block[0]) - 128)
+            };
+            acc += dot(w, q) as f32 * (power as f32 * a);
+        }
+        Format::TQ1_0 => {
+            acc += dot(tq1_0(block), q) as f32 * (half(block, 52) * a);
+        }
+        Format::TQ2_0 => {
+            let w = (0..256).map(|k| pair(block, k) - 1);
+            acc += dot(w, q) as f32 * (half(block, 64) * a);
+        }
+        Format::F32 | Format::F16 | Format::BF16 | Format::I2_S => {
+            unreachable!("not by blocks of their own")
+        }
     }
     acc
-}
-
-/// Equal to the bit, or both undefined.
-#[track_caller]
-pub(crate) fn assert_same(got: &[f32], expected: &[f32], what: &str) {
-    assert_eq!(got.len(), expected.len(), "{what}");
-    for (i, (got, expected)) in got.iter().zip(expected).enumerate() {
-        let is_same = got.to_bits() == expected.to_bits() || got.is_nan() && expected.is_nan();
-        assert!(
-            is_same,
-            "{what}: output {i} is {got:e}, expected {expected:e}"
-        );
-    }
 }

@@ -1,6 +1,7 @@
 //! What is written to the store, and what happens when that fails: the load goes on without it.
 
-use super::{Action, Download, Phase, Piece, Slot, Token};
+use super::{Action, Download, Phase, Slot, Token};
+use crate::Digest;
 use crate::files::Location;
 use crate::record::{ChunkId, FileRecord, JournalEntry, LAYOUT, PartRecord, Record};
 
@@ -15,14 +16,6 @@ pub(super) enum Storing {
     Reserving(Token),
     /// Yes.
     On,
-}
-
-/// A chunk that has arrived and is to be stored.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Unwritten {
-    entry: JournalEntry,
-    /// Names the bytes.
-    pub(super) bytes: Token,
 }
 
 impl Storing {
@@ -64,17 +57,17 @@ impl Download {
         }
     }
 
-    /// Notes a chunk that came over the network as `bytes`, to be stored as soon as that is allowed.
-    pub(super) fn keep(&mut self, chunk: ChunkId, bytes: Token, piece: Piece) {
+    /// Notes a chunk that came over the network, to be stored as soon as that is allowed.
+    pub(super) fn keep(&mut self, chunk: ChunkId, bytes: &[u8], digest: Digest) {
         if self.storing.is_off() {
-            return;
+            return self.release(chunk);
         }
-        let entry = JournalEntry {
+        // A chunk's length fits: it was asked for as a u32.
+        self.unwritten.push(JournalEntry {
             chunk,
-            length: piece.length,
-            digest: piece.digest,
-        };
-        self.unwritten.push(Unwritten { entry, bytes });
+            length: bytes.len() as u32,
+            digest,
+        });
         if self.storing == Storing::On {
             self.flush();
         }
@@ -87,16 +80,10 @@ impl Download {
         if !self.recorded || self.unsaved {
             self.save();
         }
-        for Unwritten { entry, bytes } in std::mem::take(&mut self.unwritten) {
+        for entry in std::mem::take(&mut self.unwritten) {
             let token = self.token();
             self.writes.insert(token, Some(entry));
-            let write = Action::Write {
-                token,
-                entry,
-                bytes,
-            };
-            self.queue.push_back(write);
-            self.let_go(bytes);
+            self.queue.push_back(Action::Write { token, entry });
         }
     }
 
@@ -149,16 +136,20 @@ impl Download {
         }
     }
 
+    pub(super) fn release(&mut self, chunk: ChunkId) {
+        self.queue.push_back(Action::Release { chunk });
+    }
+
     pub(super) fn release_unwritten(&mut self) {
-        for Unwritten { bytes, .. } in std::mem::take(&mut self.unwritten) {
-            self.let_go(bytes);
+        for entry in std::mem::take(&mut self.unwritten) {
+            self.release(entry.chunk);
         }
     }
 
     /// The model's record as it stands, to be stored at [`Action::Save`].
     pub fn record(&self) -> Record {
         let part = |part: &super::Part| PartRecord {
-            url: match part.location() {
+            url: match &part.location {
                 Location::Url(url) => url.to_string(),
                 Location::Local(_) => String::new(),
             },

@@ -3,19 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use gguf::{TensorType, Writer};
-use loader::download::{Action, Event, Options, Piece, Request, Summary, Token, WINDOW};
+use loader::download::{Action, Event, Options, Request, Summary, Token};
 use loader::files::Location;
 use loader::record::{ChunkId, JournalEntry, Record, Stored, Validator};
 use loader::{Digest, Download, Error, ModelSpec, Response};
 
 /// Bytes of a chunk in these tests: small, so that files have many.
 pub(crate) const CHUNK: u32 = 64;
-
-/// Most chunks that the driver may have to hold at once: the window, and those on their way to the store.
-const MAX_HELD: usize = WINDOW + 8;
-
-/// Most chunks of a header here.
-const HEADER_CHUNKS: usize = 8;
 
 /// Steps after which a load that has not ended counts as hung.
 const MAX_STEPS: usize = 100_000;
@@ -73,9 +67,6 @@ pub(crate) struct Faults {
 #[derive(Debug)]
 struct Body {
     bytes: Vec<u8>,
-    /// Which part's it is, and where in it the body begins.
-    part: u32,
-    from: usize,
     position: usize,
     cut: Option<usize>,
 }
@@ -102,12 +93,8 @@ pub(crate) struct World {
     pub(crate) store: bool,
     /// Whether there is room, and why not.
     pub(crate) room: Result<(), String>,
-    /// Address → number of the part, on every mirror.
-    parts: BTreeMap<String, u32>,
     bodies: BTreeMap<Token, Body>,
-    /// Bytes that the plan has not been told of.
-    arriving: BTreeMap<Token, Vec<u8>>,
-    held: BTreeMap<Token, Vec<u8>>,
+    kept: BTreeMap<ChunkId, Vec<u8>>,
 }
 
 /// How a run ended.
@@ -133,25 +120,15 @@ impl World {
             requests: 0,
             store: true,
             room: Ok(()),
-            parts: BTreeMap::new(),
             bodies: BTreeMap::new(),
-            arriving: BTreeMap::new(),
-            held: BTreeMap::new(),
+            kept: BTreeMap::new(),
         }
     }
 
     /// Loads `model`; the process is killed after `steps` events, if any number is given.
     pub(crate) fn load(&mut self, model: &ModelSpec, steps: Option<usize>) -> End {
         self.bodies.clear();
-        self.arriving.clear();
-        self.held.clear();
-        let parts = model.files.iter().flat_map(|file| &file.parts);
-        for (number, part) in (0..).zip(parts) {
-            let mirrors = part.mirrors.iter().cloned().map(Location::Url);
-            for location in mirrors.chain([part.location.clone()]) {
-                self.parts.insert(address(&location), number);
-            }
-        }
+        self.kept.clear();
         let options = Options {
             seed: self.dice.roll(1000),
             chunk_size: CHUNK,
@@ -173,9 +150,8 @@ impl World {
                         );
                         download.accept();
                     }
-                    Action::Deliver { bytes } => {
-                        let bytes = self.held[&bytes].clone();
-                        let deliver = download.deliver(&bytes, |name, bytes| {
+                    Action::Deliver => {
+                        let deliver = download.deliver(|name, bytes| {
                             tensors
                                 .entry(name.to_owned())
                                 .or_default()
@@ -194,19 +170,12 @@ impl World {
                     other => pending.extend(self.act(other)),
                 }
             }
-            // Every file's header waits, too, and a wrong byte in it may make it as long as the file.
-            let bound = MAX_HELD + HEADER_CHUNKS * model.files.len();
-            assert!(
-                self.held.len() <= bound || self.faults.flipped > 0,
-                "{} chunks",
-                self.held.len()
-            );
             match download.outcome() {
                 Some(Ok(summary)) => {
                     assert!(
-                        self.held.is_empty(),
-                        "bytes that nobody let go of: {:?}",
-                        self.held.keys()
+                        self.kept.is_empty(),
+                        "chunks kept for writes that never came: {:?}",
+                        self.kept.keys()
                     );
                     return End::Done(summary, tensors);
                 }
@@ -221,13 +190,7 @@ impl World {
                 "nothing under way, and not at the end: {download:#?}"
             );
             let next = self.dice.roll(pending.len() as u64) as usize;
-            let event = pending.swap_remove(next);
-            if let Event::Received { token, .. } | Event::Read { token, .. } = &event
-                && let Some(bytes) = self.arriving.remove(token)
-            {
-                self.held.insert(*token, bytes);
-            }
-            download.handle(event);
+            download.handle(pending.swap_remove(next));
         }
         panic!("hung");
     }
@@ -255,9 +218,21 @@ impl World {
             Action::Receive {
                 token,
                 fetch,
+                chunk,
                 skip,
                 length,
-            } => Some(self.receive(token, fetch, skip, length)),
+                keep,
+            } => {
+                assert!(
+                    !self.store || !self.holds(chunk),
+                    "{chunk:?} is stored and right, and is fetched again"
+                );
+                let event = self.receive(token, fetch, skip, length);
+                if let (Event::Received { bytes, .. }, true) = (&event, keep) {
+                    self.kept.insert(chunk, bytes.clone());
+                }
+                Some(event)
+            }
             Action::Close { fetch } => {
                 self.bodies.remove(&fetch);
                 None
@@ -269,15 +244,17 @@ impl World {
                     // As a browser does that lost the blob behind an entry.
                     self.chunks.remove(&chunk);
                 }
-                let piece = bytes.map(|bytes| self.arrive(token, bytes));
-                Some(Event::Read { token, piece })
+                Some(Event::Read {
+                    token,
+                    bytes,
+                    digest: None,
+                })
             }
-            Action::Write {
-                token,
-                entry,
-                bytes,
-            } => {
-                let bytes = self.held[&bytes].clone();
+            Action::Write { token, entry } => {
+                let bytes = self
+                    .kept
+                    .remove(&entry.chunk)
+                    .expect("a write names a kept chunk");
                 assert_eq!(
                     Digest::of(&bytes),
                     entry.digest,
@@ -304,29 +281,19 @@ impl World {
                 self.journal.clear();
                 None
             }
-            Action::Release { bytes } => {
-                self.held.remove(&bytes);
+            Action::Release { chunk } => {
+                self.kept.remove(&chunk);
                 None
             }
             Action::Wait { token, .. } => Some(Event::Woke { token }),
-            Action::Judge | Action::Deliver { .. } | Action::Save { .. } => {
+            Action::Judge | Action::Deliver | Action::Save { .. } => {
                 unreachable!("handled by the loop")
             }
         }
     }
 
-    fn arrive(&mut self, token: Token, bytes: Vec<u8>) -> Piece {
-        let piece = Piece {
-            length: bytes.len() as u32,
-            digest: Digest::of(&bytes),
-        };
-        self.arriving.insert(token, bytes);
-        piece
-    }
-
     fn fetch(&mut self, token: Token, request: &Request) -> Event {
         self.requests += 1;
-        let part = self.parts[&address(&request.location)];
         let faults = self.faults;
         if self.dice.chance(faults.replaced)
             && let Some(next) = self.next_versions.pop()
@@ -353,12 +320,14 @@ impl World {
             };
         }
         if self.dice.chance(faults.portal) {
-            let page = b"<html>Please log in</html>".to_vec();
-            return self.answer(token, (part, 0), page, |response| {
+            return self.answer(token, b"<html>Please log in</html>".to_vec(), |response| {
                 response.content_type = Some("text/html".to_owned());
             });
         }
-        let Some(file) = self.server.get(&address(&request.location)).cloned() else {
+        let Location::Url(url) = &request.location else {
+            unreachable!("no local files here")
+        };
+        let Some(file) = self.server.get(url.as_str()).cloned() else {
             return Event::Response {
                 token,
                 response: Response {
@@ -378,9 +347,7 @@ impl World {
             .is_some_and(|etag| Some(etag) != validator.etag.as_ref())
             || self.dice.chance(faults.whole)
         {
-            return self.answer(token, (part, 0), file, |response| {
-                response.validator = validator;
-            });
+            return self.answer(token, file, |response| response.validator = validator);
         }
         let (mut from, to) = (request.from, request.to.unwrap_or(size).min(size));
         if from >= size {
@@ -397,7 +364,7 @@ impl World {
         }
         let bytes = file[from as usize..to as usize].to_vec();
         let hidden = self.dice.chance(faults.hidden) && from == request.from;
-        self.answer(token, (part, from as usize), bytes, |response| {
+        self.answer(token, bytes, |response| {
             response.status = 206;
             if !hidden {
                 response.content_range = Some(format!("bytes {from}-{}/{size}", to - 1));
@@ -409,7 +376,6 @@ impl World {
     fn answer(
         &mut self,
         token: Token,
-        (part, from): (u32, usize),
         mut bytes: Vec<u8>,
         head: impl FnOnce(&mut Response),
     ) -> Event {
@@ -432,8 +398,6 @@ impl World {
             token,
             Body {
                 bytes,
-                part,
-                from,
                 position: 0,
                 cut,
             },
@@ -446,10 +410,6 @@ impl World {
         let from = (body.position + skip as usize).min(body.bytes.len());
         let to = (from + length as usize).min(body.bytes.len());
         body.position = to;
-        let chunk = ChunkId {
-            part: body.part,
-            index: (body.from + from) as u32 / CHUNK,
-        };
         if body.cut.is_some_and(|cut| to > cut) {
             return Event::Failed {
                 token,
@@ -457,21 +417,12 @@ impl World {
                 permanent: false,
             };
         }
-        let bytes = body.bytes[from..to].to_vec();
-        assert!(
-            !self.store || bytes.is_empty() || !self.holds(chunk),
-            "{chunk:?} is stored and right, and is fetched again"
-        );
         self.received += (to - from) as u64;
-        let piece = self.arrive(token, bytes);
-        Event::Received { token, piece }
-    }
-}
-
-fn address(location: &Location) -> String {
-    match location {
-        Location::Url(url) => url.to_string(),
-        Location::Local(_) => unreachable!("no local files here"),
+        Event::Received {
+            token,
+            bytes: body.bytes[from..to].to_vec(),
+            digest: None,
+        }
     }
 }
 
