@@ -27,8 +27,26 @@ pub enum Location {
 pub struct PartSpec {
     /// Where its bytes are.
     pub location: Location,
+    /// Where else they are, in the order in which that is tried; as many for every part of a model.
+    pub mirrors: Vec<Url>,
     /// Bytes, if known.
     pub size: Option<u64>,
+}
+
+impl PartSpec {
+    pub(crate) fn new(location: Location, size: Option<u64>) -> Self {
+        Self {
+            location,
+            mirrors: Vec::new(),
+            size,
+        }
+    }
+
+    /// Every place where its bytes are.
+    pub(crate) fn locations(&self) -> impl Iterator<Item = Location> {
+        let mirrors = self.mirrors.iter().cloned().map(Location::Url);
+        std::iter::once(self.location.clone()).chain(mirrors)
+    }
 }
 
 /// One GGUF file: the model, or a shard of it.
@@ -71,6 +89,36 @@ impl ModelSpec {
         }
     }
 
+    /// Adds another place where the same files are, to be asked when the ones before have failed.
+    ///
+    /// # Errors
+    /// [`Error::NotOneModel`] if it has not as many files and parts.
+    pub fn add_mirror(&mut self, mirror: &Self) -> Result<(), Error> {
+        let shape = |model: &Self| -> Vec<usize> {
+            model.files.iter().map(|file| file.parts.len()).collect()
+        };
+        if shape(self) != shape(mirror) {
+            return Err(Error::NotOneModel {
+                count: mirror.files.len(),
+                reason: format!("{} is cut into other files than {}", mirror.id, self.id),
+            });
+        }
+        let parts = self.files.iter_mut().flat_map(|file| &mut file.parts);
+        let others = mirror.files.iter().flat_map(|file| &file.parts);
+        for (part, other) in parts.zip(others) {
+            if let Location::Url(url) = &other.location {
+                part.mirrors.push(url.clone());
+            }
+        }
+        Ok(())
+    }
+
+    /// Places where the model is, at least one.
+    pub(crate) fn mirrors(&self) -> usize {
+        let first = self.files.first().and_then(|file| file.parts.first());
+        1 + first.map_or(0, |part| part.mirrors.len())
+    }
+
     /// Checks where every byte would come from.
     ///
     /// Only what is asked is checked: an allowed server may redirect to its own storage.
@@ -80,8 +128,10 @@ impl ModelSpec {
     pub fn check_origins(&self, allowed: &[String]) -> Result<(), Error> {
         let parts = self.files.iter().flat_map(|file| &file.parts);
         for part in parts {
-            if let Location::Url(url) = &part.location {
-                check_origin(url, allowed)?;
+            for location in part.locations() {
+                if let Location::Url(url) = &location {
+                    check_origin(url, allowed)?;
+                }
             }
         }
         Ok(())
@@ -143,10 +193,7 @@ fn from_urls(urls: &[Url]) -> Result<ModelSpec, Error> {
     let files = arrange(&names)?;
     let first = &urls[files[0].parts[0]];
     let id = first.with_file_name(&files[0].set_name).to_string();
-    let part = |&i: &usize| PartSpec {
-        location: Location::Url(urls[i].clone()),
-        size: None,
-    };
+    let part = |&i: &usize| PartSpec::new(Location::Url(urls[i].clone()), None);
     Ok(ModelSpec {
         id,
         alias: None,
@@ -158,10 +205,7 @@ fn from_local(list: &[LocalFile]) -> Result<ModelSpec, Error> {
     let names: Vec<&str> = list.iter().map(|file| file.name.as_str()).collect();
     let files = arrange(&names)?;
     let id = format!("file:{}", files[0].set_name);
-    let part = |&i: &usize| PartSpec {
-        location: Location::Local(i),
-        size: list[i].size,
-    };
+    let part = |&i: &usize| PartSpec::new(Location::Local(i), list[i].size);
     Ok(ModelSpec {
         id,
         alias: None,

@@ -213,10 +213,10 @@ impl Listing {
                 "{endpoint}/{}/resolve/{}/{path}",
                 reference.repository, self.commit
             );
-            Ok(PartSpec {
-                location: Location::Url(Url::parse(&url)?),
-                size: family[i].size,
-            })
+            Ok(PartSpec::new(
+                Location::Url(Url::parse(&url)?),
+                family[i].size,
+            ))
         };
         let files = arranged
             .iter()

@@ -95,6 +95,14 @@ pub struct PartRecord {
     pub validator: Validator,
 }
 
+impl PartRecord {
+    /// Which of the places of `part` its bytes come from.
+    pub(crate) fn mirror_of(&self, part: &PartSpec) -> Option<usize> {
+        part.locations()
+            .position(|location| matches!(location, Location::Url(url) if url.as_str() == self.url))
+    }
+}
+
 /// How a server names the version of a file.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Validator {
@@ -183,10 +191,8 @@ impl Record {
     /// The model to load without looking anything up; `None` if the record is not usable.
     pub fn spec(&self) -> Option<ModelSpec> {
         let part = |part: &PartRecord| {
-            Some(PartSpec {
-                location: Location::Url(Url::parse(&part.url).ok()?),
-                size: part.size,
-            })
+            let location = Location::Url(Url::parse(&part.url).ok()?);
+            Some(PartSpec::new(location, part.size))
         };
         let file = |file: &FileRecord| {
             Some(FileSpec {
@@ -206,10 +212,7 @@ impl Record {
 
     /// Whether what is stored belongs to `model`: the same files by hash where both tell, else by address.
     pub(crate) fn matches(&self, model: &ModelSpec) -> bool {
-        let same_part = |(stored, part): (&PartRecord, &PartSpec)| match &part.location {
-            Location::Url(url) => stored.url == url.as_str(),
-            Location::Local(_) => false,
-        };
+        let same_part = |(stored, part): (&PartRecord, &PartSpec)| stored.mirror_of(part).is_some();
         let same_file = |(stored, file): (&FileRecord, &FileSpec)| {
             stored.parts.len() == file.parts.len()
                 && match (stored.sha256, file.sha256) {

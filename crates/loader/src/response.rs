@@ -63,14 +63,20 @@ pub(crate) enum Judgement {
     Fail(Error),
 }
 
+/// Status of an answer with the whole file.
+pub(crate) const WHOLE: u16 = 200;
+
+/// Status of an answer with a part of the file.
+const PARTIAL: u16 = 206;
+
 /// Statuses that say "not now" (RFC 9110, RFC 6585, RFC 8470).
 const NOT_NOW: [u16; 7] = [408, 425, 429, 500, 502, 503, 504];
 
 impl Response {
     pub(crate) fn judge(&self, asked: Asked<'_>) -> Judgement {
         let judgement = match self.status {
-            206 => self.judge_range(asked),
-            200 => self.judge_whole(asked),
+            PARTIAL => self.judge_range(asked),
+            WHOLE => self.judge_whole(asked),
             416 if asked.resuming || asked.size.is_some() => Judgement::Changed,
             status if NOT_NOW.contains(&status) => {
                 retry(format!("the server answered {status}"), self.retry_after_ms)

@@ -58,6 +58,12 @@ impl Retry {
         self.limit = MAX_ATTEMPTS;
     }
 
+    /// Begins to count anew, for a server that has not answered yet.
+    pub(crate) fn turn_to_another(&mut self) {
+        self.failures = 0;
+        self.limit = MAX_FIRST_ATTEMPTS;
+    }
+
     /// Notes that something was gained.
     pub fn succeeded(&mut self) {
         self.failures = 0;

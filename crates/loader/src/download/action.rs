@@ -26,40 +26,39 @@ pub enum Action {
         /// What to ask for.
         request: Request,
     },
-    /// Take `skip` bytes of a body and drop them, then gather `length` bytes, or fewer if it ends.
-    /// Answer: [`Event::Received`] or [`Event::Failed`].
+    /// Take `skip` bytes of a body and drop them, then gather `length` bytes, or fewer if it ends. What was gathered is
+    /// held under this token until [`Action::Release`]. Answer: [`Event::Received`] or [`Event::Failed`].
     Receive {
-        /// Names the answer.
+        /// Names the answer and what was gathered.
         token: Token,
         /// Which body.
         fetch: Token,
-        /// What it will be.
-        chunk: ChunkId,
         /// Bytes to drop first.
         skip: u64,
         /// Bytes to gather.
         length: u32,
-        /// Keep a copy until [`Action::Write`] or [`Action::Release`] names this chunk.
-        keep: bool,
     },
     /// A body is not needed any more.
     Close {
         /// Which body.
         fetch: Token,
     },
-    /// Read a chunk back. Answer: [`Event::Read`].
+    /// Read a chunk back and hold it under this token until [`Action::Release`]. Answer: [`Event::Read`].
     Read {
-        /// Names the answer.
+        /// Names the answer and the chunk's bytes.
         token: Token,
         /// Which chunk.
         chunk: ChunkId,
     },
-    /// Store a kept chunk and its journal entry, both or neither, and let go of it. Answer: [`Event::Stored`].
+    /// Store a chunk and its journal entry, both or neither. A release of its bytes may follow at once.
+    /// Answer: [`Event::Stored`].
     Write {
         /// Names the answer.
         token: Token,
         /// The chunk and what to note of it.
         entry: JournalEntry,
+        /// Names the chunk's bytes.
+        bytes: Token,
     },
     /// Store [`super::Download::record`] as it is now. Answer: [`Event::Stored`].
     Save {
@@ -68,10 +67,10 @@ pub enum Action {
     },
     /// Remove the model's record, chunks and journal from the store.
     Forget,
-    /// Let go of a kept chunk.
+    /// Let go of bytes that were received or read.
     Release {
-        /// Which chunk.
-        chunk: ChunkId,
+        /// Names them.
+        bytes: Token,
     },
     /// Do nothing for a while. Answer: [`Event::Woke`].
     Wait {
@@ -85,8 +84,11 @@ pub enum Action {
     /// Look at [`super::Download::headers`] and call [`super::Download::accept`], or drop the download.
     /// May come again: then the file changed, and what was delivered is void.
     Judge,
-    /// Call [`super::Download::deliver`].
-    Deliver,
+    /// Call [`super::Download::deliver`] with these bytes.
+    Deliver {
+        /// Names them.
+        bytes: Token,
+    },
 }
 
 /// A request for bytes of a part.
@@ -123,10 +125,8 @@ pub enum Event {
     Received {
         /// The action's.
         token: Token,
-        /// As many as asked for, fewer only if the body ended.
-        bytes: Vec<u8>,
-        /// SHA-256 of `bytes`, if it was cheap to have; else it is computed here.
-        digest: Option<Digest>,
+        /// What was gathered: as much as asked for, less only if the body ended.
+        piece: Piece,
     },
     /// A request or a body failed.
     Failed {
@@ -141,10 +141,8 @@ pub enum Event {
     Read {
         /// The action's.
         token: Token,
-        /// `None` if the chunk is not there or cannot be read.
-        bytes: Option<Vec<u8>>,
-        /// SHA-256 of `bytes`, if it was cheap to have.
-        digest: Option<Digest>,
+        /// What was found; `None` if the chunk is not there or cannot be read.
+        piece: Option<Piece>,
     },
     /// Answers [`Action::Write`] and [`Action::Save`].
     Stored {
@@ -158,4 +156,13 @@ pub enum Event {
         /// The action's.
         token: Token,
     },
+}
+
+/// What there is to know of bytes without having them at hand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Piece {
+    /// Bytes.
+    pub length: u32,
+    /// Their SHA-256.
+    pub digest: Digest,
 }

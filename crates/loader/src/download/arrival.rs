@@ -3,49 +3,67 @@
 use gguf::Header;
 use gguf::split::check_set;
 
-use super::{Action, Download, Phase, READ_AHEAD, Slot, Token};
+use super::{Action, Download, Phase, Piece, READ_AHEAD, Slot, Token, WINDOW};
+use crate::Error;
 use crate::record::ChunkId;
-use crate::{Digest, Error};
 
 /// Bytes of a file's beginning that are shown when it is not GGUF.
 const SHOWN_HEAD: usize = 24;
 
 impl Download {
-    /// Asks for the next bytes of the first header that is not complete.
+    /// Reads on in a header whose next bytes are there, or asks for them.
     pub(super) fn seek_header(&mut self) {
-        let Some(file) = self.files.iter().find(|file| file.header.is_none()) else {
+        let incomplete = self.files.iter().filter(|file| file.header.is_none());
+        let wanted: Vec<ChunkId> = incomplete
+            .map(|file| file.header_next)
+            .take(WINDOW)
+            .collect();
+        if wanted.is_empty() {
             return self.judge();
-        };
-        let chunk = file.header_next;
-        let part = &self.parts[chunk.part as usize];
-        match part.slot(chunk.index) {
-            Slot::Held(_) => self.read_back(chunk),
-            // Of one shard among several only the header is wanted for now.
-            Slot::Missing | Slot::Damaged { .. } => self.obtain(chunk, self.files.len() > 1),
+        }
+        for chunk in &wanted {
+            if let Some(&bytes) = self.ready.get(chunk) {
+                self.examined = Some(*chunk);
+                return self.queue.push_back(Action::Deliver { bytes });
+            }
+        }
+        // Of one shard among several only the header is wanted for now.
+        let alone = self.files.len() > 1;
+        self.bring(&wanted, alone);
+    }
+
+    /// Asks for the chunk whose turn it is and for those that follow, and delivers the first if it is there.
+    pub(super) fn seek_tensors(&mut self) {
+        let Some(cursor) = self.cursor else { return };
+        let window = std::iter::successors(Some(cursor), |chunk| self.following(*chunk));
+        let window: Vec<ChunkId> = window.take(WINDOW).collect();
+        // First, so that the network does not wait for the tensors.
+        self.bring(&window, false);
+        if let Some(&bytes) = self.ready.get(&cursor) {
+            self.queue.push_back(Action::Deliver { bytes });
         }
     }
 
-    /// Delivers the chunk whose turn it is, or asks for it and for those that follow.
-    pub(super) fn seek_tensors(&mut self) {
-        let Some(cursor) = self.cursor else { return };
-        if self.ready.contains_key(&cursor) {
-            return self.queue.push_back(Action::Deliver);
-        }
-        let mut next = Some(cursor);
-        for _ in 0..READ_AHEAD {
-            let Some(chunk) = next else { break };
-            if !self.ready.contains_key(&chunk) {
-                match self.parts[chunk.part as usize].slot(chunk.index) {
-                    Slot::Held(_) => self.read_back(chunk),
-                    Slot::Missing | Slot::Damaged { .. } => return self.obtain(chunk, false),
-                }
+    /// Asks the store or the network for every chunk of `window` that is not there or under way, as far as that many may be
+    /// under way at once.
+    fn bring(&mut self, window: &[ChunkId], alone: bool) {
+        for chunk in window {
+            if self.ready.contains_key(chunk) {
+                continue;
             }
-            next = self.following(chunk);
+            match self.parts[chunk.part as usize].slot(chunk.index) {
+                Slot::Held(_) => self.read_back(*chunk),
+                Slot::Missing | Slot::Damaged { .. } if self.may_receive() => {
+                    self.obtain(*chunk, window, alone);
+                }
+                Slot::Missing | Slot::Damaged { .. } => {}
+            }
         }
     }
 
     fn read_back(&mut self, chunk: ChunkId) {
-        if self.reads.values().any(|reading| *reading == chunk) {
+        let under_way = self.reads.values().any(|reading| *reading == chunk);
+        if under_way || self.reads.len() >= READ_AHEAD {
             return;
         }
         let token = self.token();
@@ -53,53 +71,51 @@ impl Download {
         self.queue.push_back(Action::Read { token, chunk });
     }
 
-    pub(super) fn on_read(&mut self, token: Token, bytes: Option<Vec<u8>>, digest: Option<Digest>) {
+    pub(super) fn on_read(&mut self, token: Token, piece: Option<Piece>) {
+        let drop_it = Action::Release { bytes: token };
         let Some(chunk) = self.reads.remove(&token) else {
-            return;
+            return self.queue.push_back(drop_it);
         };
         let part = &mut self.parts[chunk.part as usize];
         let Slot::Held(expected) = part.slot(chunk.index) else {
-            return;
+            return self.queue.push_back(drop_it);
         };
-        let right = |bytes: &Vec<u8>| {
-            bytes.len() == part.length(chunk.index) as usize
-                && digest.unwrap_or_else(|| Digest::of(bytes)) == expected
-        };
-        match bytes.filter(right) {
-            Some(bytes) => {
-                self.read += bytes.len() as u64;
+        let right =
+            |piece: &Piece| piece.length == part.length(chunk.index) && piece.digest == expected;
+        match piece.filter(right) {
+            Some(piece) => {
+                self.read += u64::from(piece.length);
                 self.last_from_network = false;
-                self.arrive(chunk, bytes);
+                self.arrive(chunk, token, piece);
             }
-            None => part.set_slot(
-                chunk.index,
-                Slot::Damaged {
-                    expected,
-                    seen: None,
-                },
-            ),
+            None => {
+                let seen = None;
+                part.set_slot(chunk.index, Slot::Damaged { expected, seen });
+                self.queue.push_back(drop_it);
+            }
         }
     }
 
     /// Takes in a chunk that has been checked.
-    pub(super) fn arrive(&mut self, chunk: ChunkId, bytes: Vec<u8>) {
-        self.arrived += bytes.len() as u64;
-        if matches!(self.phase, Phase::Headers)
-            && let Err(error) = self.read_header(chunk, &bytes)
-        {
-            return self.refuse_content(error);
-        }
-        self.ready.insert(chunk, bytes);
+    pub(super) fn arrive(&mut self, chunk: ChunkId, bytes: Token, piece: Piece) {
+        self.arrived += u64::from(piece.length);
+        let double = self.ready.insert(chunk, bytes);
+        debug_assert!(double.is_none(), "{chunk:?} came twice");
     }
 
-    fn read_header(&mut self, chunk: ChunkId, bytes: &[u8]) -> Result<(), Error> {
-        let number = self.parts[chunk.part as usize].file;
-        let is_first =
-            number == 0 && chunk.part == 0 || self.parts[chunk.part as usize - 1].file != number;
-        let file = &mut self.files[number];
-        if file.header.is_some() || file.header_next != chunk {
-            return Ok(());
+    /// Reads on in the header that [`Self::seek_header`] chose.
+    pub(super) fn read_header(&mut self, bytes: &[u8]) {
+        if let Some(chunk) = self.examined.take()
+            && let Err(error) = self.examine(chunk, bytes)
+        {
+            self.refuse_content(error);
         }
+    }
+
+    fn examine(&mut self, chunk: ChunkId, bytes: &[u8]) -> Result<(), Error> {
+        let number = self.parts[chunk.part as usize].file;
+        let is_first = chunk.part == 0 || self.parts[chunk.part as usize - 1].file != number;
+        let file = &mut self.files[number];
         if is_first && chunk.index == 0 && !bytes.starts_with(&gguf::MAGIC) {
             return Err(not_gguf(&file.name, bytes));
         }

@@ -5,6 +5,10 @@
 //! go in file order to the tensors' consumer ([`Action::Deliver`]): held ones are read back, runs of missing ones are
 //! fetched by range and stored with a journal entry.
 //!
+//! Several requests and reads are under way at once, all within a window of [`WINDOW`] chunks from the one whose turn it
+//! is, so that what has arrived and waits is bounded. The plan never has the bytes itself: the driver holds them, and the
+//! plan names them by the [`Token`] under which they came.
+//!
 //! A chunk that came over the network is trusted as the server's, and the whole file is checked against its
 //! publisher's SHA-256 where there is one. A chunk from the store is delivered only if it still has the digest that was
 //! noted with it; a damaged one is fetched again, alone, and must then have that digest.
@@ -14,6 +18,7 @@
 //! first requests for two addresses that make up one model without a hash.
 
 mod action;
+mod answer;
 mod arrival;
 mod cursor;
 mod file;
@@ -32,15 +37,18 @@ use crate::files::ModelSpec;
 use crate::record::{CHUNK_SIZE, ChunkId, JournalEntry, Place, Stored};
 use crate::retry::Retry;
 
-pub use action::{Action, Event, Request, Token};
+pub use action::{Action, Event, Piece, Request, Token};
 use file::File;
-use network::Fetch;
+use network::{Fetch, MAX_CONNECTIONS};
 pub use outcome::Summary;
 use part::{Part, Slot};
-use storage::Storing;
+use storage::{Storing, Unwritten};
+
+/// Chunks, from the one whose turn it is, that may be under way or wait for their turn.
+pub const WINDOW: usize = 16;
 
 /// Chunks that may be under way from the store at once.
-const READ_AHEAD: usize = 2;
+const READ_AHEAD: usize = 8;
 
 /// How to run a download.
 #[derive(Debug, Clone)]
@@ -113,15 +121,23 @@ pub struct Download {
     last_token: Token,
     /// Next chunk to deliver; `None` when all have been.
     cursor: Option<ChunkId>,
-    /// Checked chunks that wait for their turn.
-    ready: BTreeMap<ChunkId, Vec<u8>>,
+    /// Header chunk that is being delivered.
+    examined: Option<ChunkId>,
+    /// Checked chunks that wait for their turn, and the names of their bytes.
+    ready: BTreeMap<ChunkId, Token>,
     reads: BTreeMap<Token, ChunkId>,
     writes: BTreeMap<Token, Option<JournalEntry>>,
-    unwritten: Vec<JournalEntry>,
-    fetch: Option<Fetch>,
+    unwritten: Vec<Unwritten>,
+    fetches: Vec<Fetch>,
+    /// Requests that may be open at once; see [`network`].
+    connections: usize,
     waiting: Option<Token>,
     retry: Retry,
     restarts: u32,
+    /// Which of the model's places is asked.
+    mirror: usize,
+    /// Places that have not been tried yet.
+    mirrors_left: usize,
     storing: Storing,
     /// Whether the store has a record of this model.
     recorded: bool,
@@ -174,6 +190,8 @@ impl Download {
             Storing::Off(None)
         };
         let mut download = Self {
+            mirror: 0,
+            mirrors_left: model.mirrors() - 1,
             created: usable.map_or(options.now_ms, |stored| stored.record.created),
             retry: Retry::new(options.seed),
             model,
@@ -188,11 +206,13 @@ impl Download {
             queue: VecDeque::new(),
             last_token: 0,
             cursor: None,
+            examined: None,
             ready: BTreeMap::new(),
             reads: BTreeMap::new(),
             writes: BTreeMap::new(),
             unwritten: Vec::new(),
-            fetch: None,
+            fetches: Vec::new(),
+            connections: MAX_CONNECTIONS,
             waiting: None,
             restarts: 0,
             storing,
@@ -218,8 +238,15 @@ impl Download {
     }
 
     fn adopt(&mut self, stored: &Stored) {
-        let records = stored.record.files.iter().flat_map(|file| &file.parts);
-        for (part, record) in self.parts.iter_mut().zip(records) {
+        let records = || stored.record.files.iter().flat_map(|file| &file.parts);
+        let specs = self.model.files.iter().flat_map(|file| &file.parts);
+        // It goes on where it was begun.
+        let mut mirrors = records()
+            .zip(specs)
+            .map(|(record, spec)| record.mirror_of(spec));
+        self.mirror = mirrors.next().flatten().unwrap_or(0);
+        for (part, record) in self.parts.iter_mut().zip(records()) {
+            part.turn_to(self.mirror);
             part.adopt(record);
         }
         for entry in &stored.journal {
@@ -254,11 +281,7 @@ impl Download {
         }
         match event {
             Event::Response { token, response } => self.on_response(token, &response),
-            Event::Received {
-                token,
-                bytes,
-                digest,
-            } => self.on_received(token, bytes, digest),
+            Event::Received { token, piece } => self.on_received(token, piece),
             Event::Failed {
                 token,
                 reason,
@@ -269,11 +292,7 @@ impl Download {
                     self.waiting = None;
                 }
             }
-            Event::Read {
-                token,
-                bytes,
-                digest,
-            } => self.on_read(token, bytes, digest),
+            Event::Read { token, piece } => self.on_read(token, piece),
             Event::Reserved { token, granted } => self.on_reserved(token, granted),
             Event::Stored { token, result } => self.on_stored(token, result),
         }
@@ -293,30 +312,36 @@ impl Download {
         }
     }
 
-    /// Hands the chunk whose turn it is to its tensors: `tensor` is called with a name and that tensor's next bytes.
+    /// Takes the bytes that [`Action::Deliver`] names. While headers are being completed they are read for that; afterwards
+    /// they go to their tensors: `tensor` is called with a name and that tensor's next bytes.
     ///
     /// # Errors
     /// The first that `tensor` returns. The load is then to be dropped; what is stored is good and stays.
     pub fn deliver<E>(
         &mut self,
+        bytes: &[u8],
         tensor: impl FnMut(&str, &[u8]) -> Result<(), E>,
     ) -> Result<(), E> {
-        let Some(chunk) = self.cursor else {
-            return Ok(());
-        };
-        let Some(bytes) = self.ready.remove(&chunk) else {
-            return Ok(());
-        };
-        let number = self.parts[chunk.part as usize].file;
-        let file = &mut self.files[number];
-        if file.sha256.is_none() {
-            file.hash.update(&bytes);
+        match (&self.phase, self.cursor) {
+            (Phase::Headers, _) => self.read_header(bytes),
+            (Phase::Tensors, Some(chunk)) => {
+                let Some(held) = self.ready.remove(&chunk) else {
+                    return Ok(());
+                };
+                let number = self.parts[chunk.part as usize].file;
+                let file = &mut self.files[number];
+                if file.expected.is_some() && file.sha256.is_none() {
+                    file.hash.update(bytes);
+                }
+                file.feed.push(&self.headers[number], bytes, tensor)?;
+                self.let_go(held);
+                self.move_cursor(ChunkId {
+                    index: chunk.index + 1,
+                    ..chunk
+                });
+            }
+            _ => {}
         }
-        file.feed.push(&self.headers[number], &bytes, tensor)?;
-        self.move_cursor(ChunkId {
-            index: chunk.index + 1,
-            ..chunk
-        });
         Ok(())
     }
 
@@ -331,7 +356,9 @@ impl Download {
                 .unwrap_or(self.files.len() - 1),
         };
         Progress {
-            downloading: self.fetch.is_some() || self.waiting.is_some() || self.last_from_network,
+            downloading: !self.fetches.is_empty()
+                || self.waiting.is_some()
+                || self.last_from_network,
             loaded: self.arrived,
             total: self.total(),
             file: self.files[file].name.clone(),
@@ -345,6 +372,15 @@ impl Download {
             let headers = self.headers.iter().map(Header::file_size);
             (!self.headers.is_empty()).then(|| headers.sum())
         })
+    }
+
+    /// Has the driver let go of bytes, unless they are still to be delivered or written.
+    fn let_go(&mut self, bytes: Token) {
+        let wanted = self.ready.values().any(|held| *held == bytes)
+            || self.unwritten.iter().any(|held| held.bytes == bytes);
+        if !wanted {
+            self.queue.push_back(Action::Release { bytes });
+        }
     }
 
     fn token(&mut self) -> Token {

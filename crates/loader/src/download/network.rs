@@ -1,71 +1,137 @@
-//! One request at a time: opening it, taking chunks from its body, and what happens when it fails.
+//! Which requests are open, for which bytes, and which of their bodies is read next.
+//!
+//! A file is fetched in runs of [`RUN`] chunks, several at once. How many at once adapts: a request that fails halves the
+//! number, a run that ends well adds one, up to [`MAX_CONNECTIONS`]. A body is read only for chunks of the window, and only
+//! while the store keeps up; otherwise it is left alone, and the server has to wait.
 
 use super::{Action, Download, Phase, Request, Slot, Token};
 use crate::files::Location;
-use crate::record::{ChunkId, Validator};
-use crate::response::{Asked, Judgement, Response};
-use crate::{Digest, Error};
+use crate::record::ChunkId;
+
+/// Requests that are open at once at most: browsers open six connections to a host of HTTP/1.1, and the page may want some.
+pub(super) const MAX_CONNECTIONS: usize = 4;
+
+/// Chunks of one request: enough that a round trip between two requests does not show, and few enough that what arrives
+/// out of turn fits the window.
+const RUN: u32 = 4;
 
 /// Chunks on their way to the store at once. Beyond it the network has to wait, so that a slow disk does not
 /// fill the memory.
-const MAX_UNWRITTEN: usize = 2;
+const MAX_UNWRITTEN: usize = 8;
 
 /// An open request.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Fetch {
-    token: Token,
-    part: u32,
-    from: u64,
-    to: Option<u64>,
-    state: State,
+    pub(super) token: Token,
+    pub(super) part: u32,
+    pub(super) from: u64,
+    pub(super) to: Option<u64>,
+    pub(super) state: State,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
-    /// Waiting for the answer's head.
-    Opening,
+pub(super) enum State {
+    /// Waiting for the answer's head; the first chunk will be this one.
+    Opening { next: u32 },
     /// The body stands at chunk `next`, after `skip` bytes to be dropped.
     Idle { next: u32, skip: u64 },
-    /// Gathering this chunk, under this token.
+    /// Gathering chunk `index`, under this token.
     Receiving {
-        chunk: ChunkId,
+        index: u32,
         token: Token,
         length: u32,
     },
 }
 
-impl Download {
-    /// Has chunk `wanted` come over the network, with what follows it up to the next chunk that is stored, or alone.
-    pub(super) fn obtain(&mut self, wanted: ChunkId, alone: bool) {
-        if self.waiting.is_some() {
-            return;
-        }
-        match self
-            .fetch
-            .as_ref()
-            .map(|fetch| (fetch.part, fetch.to, fetch.state))
-        {
-            None => self.open(wanted, alone),
-            Some((_, _, State::Opening | State::Receiving { .. })) => {}
-            Some((part, to, State::Idle { next, skip })) => {
-                let start = self.parts[wanted.part as usize].start(wanted.index);
-                let continues =
-                    part == wanted.part && next == wanted.index && to.is_none_or(|to| start < to);
-                if !continues {
-                    self.close_fetch();
-                    self.open(wanted, alone);
-                } else if self.may_receive() {
-                    self.receive(wanted, skip);
-                }
-            }
+impl Fetch {
+    /// The first chunk that may still come from it.
+    fn position(&self) -> u32 {
+        match self.state {
+            State::Opening { next } | State::Idle { next, .. } => next,
+            State::Receiving { index, .. } => index,
         }
     }
 
-    fn may_receive(&self) -> bool {
-        let pending = self.unwritten.len() + self.writes.values().flatten().count();
-        let stores = !self.storing.is_off();
+    /// The event it waits for, unless its body is left alone.
+    pub(super) fn awaited(&self) -> Option<Token> {
+        match self.state {
+            State::Opening { .. } => Some(self.token),
+            State::Receiving { token, .. } => Some(token),
+            State::Idle { .. } => None,
+        }
+    }
+}
+
+impl Download {
+    /// Whether what arrives now finds room on its way to the store.
+    pub(super) fn may_receive(&self) -> bool {
+        let receiving = |fetch: &&Fetch| matches!(fetch.state, State::Receiving { .. });
+        let pending = self.unwritten.len()
+            + self.writes.values().flatten().count()
+            + self.fetches.iter().filter(receiving).count();
         // While headers are judged nothing is written, so nothing would ever make room.
-        matches!(self.phase, Phase::Headers) || !stores || pending < MAX_UNWRITTEN
+        matches!(self.phase, Phase::Headers) || self.storing.is_off() || pending < MAX_UNWRITTEN
+    }
+
+    /// Has chunk `wanted`, one of `window`, come over the network, with what follows it up to the next chunk that is there, or
+    /// alone. Chunks are asked for in the order in which they are needed.
+    pub(super) fn obtain(&mut self, wanted: ChunkId, window: &[ChunkId], alone: bool) {
+        if let Some(at) = self.covering(wanted) {
+            if let State::Idle { next, skip } = self.fetches[at].state {
+                // A body that was not asked for from here runs through chunks that are there already.
+                let part = &self.parts[wanted.part as usize];
+                let passed = part.start(wanted.index) - part.start(next);
+                self.receive(at, wanted, skip + passed);
+            }
+        } else if self.waiting.is_none() && self.make_way(wanted, window) {
+            self.open(wanted, alone);
+        }
+    }
+
+    /// The request whose body has `wanted`, now or later: the one that comes to it soonest.
+    fn covering(&self, wanted: ChunkId) -> Option<usize> {
+        let start = self.parts[wanted.part as usize].start(wanted.index);
+        let covers = |fetch: &Fetch| {
+            fetch.part == wanted.part
+                && fetch.position() <= wanted.index
+                && fetch.to.is_none_or(|to| start < to)
+        };
+        (0..self.fetches.len())
+            .filter(|&at| covers(&self.fetches[at]))
+            // Where two stand at the same chunk, the one that is gathering it.
+            .max_by_key(|&at| {
+                let fetch = &self.fetches[at];
+                (fetch.position(), fetch.awaited().is_some())
+            })
+    }
+
+    /// Whether another request may be opened, for `wanted`. Where that is the chunk whose turn it is, requests whose bodies
+    /// are left alone give way to it, those for later chunks first.
+    fn make_way(&mut self, wanted: ChunkId, window: &[ChunkId]) -> bool {
+        let part = &self.parts[wanted.part as usize];
+        if part.ranges != Some(true) || part.size.is_none() {
+            // One request at a time can be of use.
+            let ours = |fetch: &&Fetch| fetch.part == wanted.part;
+            if let Some(other) = self.fetches.iter().find(ours).copied() {
+                if other.awaited().is_some() {
+                    return false;
+                }
+                self.close_fetch(other.token);
+            }
+        }
+        if self.fetches.len() >= self.connections && window.first() == Some(&wanted) {
+            let idle = self
+                .fetches
+                .iter()
+                .filter(|fetch| fetch.awaited().is_none());
+            if let Some(last) = idle
+                .max_by_key(|fetch| (fetch.part, fetch.position()))
+                .copied()
+            {
+                self.close_fetch(last.token);
+            }
+        }
+        self.fetches.len() < self.connections
     }
 
     fn open(&mut self, wanted: ChunkId, alone: bool) {
@@ -73,12 +139,15 @@ impl Download {
         let part = &self.parts[wanted.part as usize];
         let from = part.start(wanted.index);
         let to = if alone {
-            Some(from + u64::from(part.length(wanted.index)))
-        } else {
+            Some(part.start(wanted.index) + u64::from(part.length(wanted.index)))
+        } else if part.size.is_none() && from > 0 {
+            // The server hides the size from us; the length of all the rest will tell.
             part.next_held(wanted.index)
+        } else {
+            Some(self.end_of_run(wanted))
         };
         let request = Request {
-            location: part.location.clone(),
+            location: part.location().clone(),
             from,
             to,
             if_range: part
@@ -87,218 +156,60 @@ impl Download {
                 .filter(|_| from > 0)
                 .map(str::to_owned),
         };
-        self.fetch = Some(Fetch {
+        self.fetches.push(Fetch {
             token,
             part: wanted.part,
             from,
             to,
-            state: State::Opening,
+            state: State::Opening { next: wanted.index },
         });
         self.queue.push_back(Action::Fetch { token, request });
     }
 
-    fn receive(&mut self, chunk: ChunkId, skip: u64) {
+    /// One past the last byte of the run of absent chunks that begins with `first`.
+    fn end_of_run(&self, first: ChunkId) -> u64 {
+        let part = &self.parts[first.part as usize];
+        let absent = |index: &u32| {
+            let chunk = ChunkId {
+                index: *index,
+                ..first
+            };
+            part.start(*index) < part.size.unwrap_or(u64::MAX)
+                && !matches!(part.slot(*index), Slot::Held(_))
+                && !self.ready.contains_key(&chunk)
+                && self.covering(chunk).is_none()
+        };
+        let following = first.index + 1..first.index.saturating_add(RUN);
+        let last = following.take_while(absent).last().unwrap_or(first.index);
+        part.start(last) + u64::from(part.length(last))
+    }
+
+    fn receive(&mut self, at: usize, chunk: ChunkId, skip: u64) {
         let token = self.token();
         let length = self.parts[chunk.part as usize].length(chunk.index);
-        let keep = !self.storing.is_off();
-        if let Some(fetch) = &mut self.fetch {
-            fetch.state = State::Receiving {
-                chunk,
-                token,
-                length,
-            };
-            self.queue.push_back(Action::Receive {
-                token,
-                fetch: fetch.token,
-                chunk,
-                skip,
-                length,
-                keep,
-            });
-        }
-    }
-
-    pub(super) fn close_fetch(&mut self) {
-        if let Some(fetch) = self.fetch.take() {
-            self.queue.push_back(Action::Close { fetch: fetch.token });
-        }
-    }
-
-    pub(super) fn on_response(&mut self, token: Token, response: &Response) {
-        let Some(fetch) = self.fetch.as_ref().filter(|fetch| fetch.token == token) else {
-            return;
-        };
-        self.retry.answered();
-        let name = self.location_name(fetch.part);
-        let part = &self.parts[fetch.part as usize];
-        let (from, number) = (fetch.from, fetch.part as usize);
-        let judgement = response.judge(Asked {
-            name: &name,
-            from,
-            to: fetch.to,
-            size: part.size,
-            validator: &part.validator,
-            resuming: from > 0 || self.arrived > 0 || part.is_begun(),
-        });
-        match judgement {
-            Judgement::Take { skip, size } => {
-                let part = &mut self.parts[number];
-                let before = (part.size, part.validator.clone());
-                part.size = size;
-                if response.validator != Validator::default() {
-                    part.validator = response.validator.clone();
-                }
-                self.unsaved |= before != (part.size, part.validator.clone());
-                // Chunks are numbered by u32: a part beyond 8 PiB is refused by the header reader long before.
-                let next = (from / u64::from(self.chunk_size)) as u32;
-                if let Some(fetch) = &mut self.fetch {
-                    fetch.state = State::Idle { next, skip };
-                }
-                if self.existing_in(number, next) {
-                    return;
-                }
-                let reason = format!(
-                    "the file has {} bytes, which leaves nothing to fetch",
-                    size.unwrap_or(0)
-                );
-                self.fail(Error::BadResponse { url: name, reason });
-            }
-            Judgement::Retry { reason, after_ms } => self.set_back(reason, after_ms),
-            Judgement::Changed => self.restart(),
-            Judgement::Fail(error) => self.fail(error),
-        }
-    }
-
-    fn existing_in(&self, part: usize, index: u32) -> bool {
-        self.parts[part]
-            .chunks()
-            .is_none_or(|chunks| u64::from(index) < chunks)
-    }
-
-    pub(super) fn on_failed(&mut self, token: Token, reason: String, permanent: bool) {
-        let Some(fetch) = &self.fetch else { return };
-        let awaited = match fetch.state {
-            State::Opening => fetch.token == token,
-            State::Receiving {
-                token: receiving, ..
-            } => receiving == token,
-            State::Idle { .. } => false,
-        };
-        if !awaited {
-            return;
-        }
-        if permanent {
-            let url = self.location_name(fetch.part);
-            self.fail(Error::BadResponse { url, reason });
-        } else {
-            self.set_back(reason, None);
-        }
-    }
-
-    /// Gives up the open request, to try again after a while.
-    fn set_back(&mut self, reason: String, after_ms: Option<u64>) {
-        let part = self.fetch.as_ref().map_or(0, |fetch| fetch.part);
-        self.close_fetch();
-        match self.retry.failed(after_ms) {
-            Some(ms) => {
-                let token = self.token();
-                self.waiting = Some(token);
-                self.queue.push_back(Action::Wait { token, ms, reason });
-            }
-            None => {
-                let (url, attempts) = (self.location_name(part), self.retry.failures());
-                self.fail(Error::GaveUp {
-                    url,
-                    attempts,
-                    reason,
-                });
-            }
-        }
-    }
-
-    pub(super) fn on_received(&mut self, token: Token, bytes: Vec<u8>, digest: Option<Digest>) {
-        let Some(fetch) = &mut self.fetch else { return };
-        let State::Receiving {
-            chunk,
-            token: awaited,
+        let fetch = &mut self.fetches[at];
+        fetch.state = State::Receiving {
+            index: chunk.index,
+            token,
             length,
-        } = fetch.state
-        else {
-            return;
         };
-        if awaited != token {
-            return;
-        }
-        fetch.state = State::Idle {
-            next: chunk.index + 1,
-            skip: 0,
-        };
-        let part = &mut self.parts[chunk.part as usize];
-        if bytes.len() < length as usize {
-            if part.size.is_some() {
-                self.release(chunk);
-                let reason = format!(
-                    "the body ended {} bytes early",
-                    length as usize - bytes.len()
-                );
-                return self.set_back(reason, None);
-            }
-            part.size = Some(part.start(chunk.index) + bytes.len() as u64);
-            self.unsaved = true;
-        }
-        if bytes.is_empty() {
-            self.release(chunk);
-            self.close_fetch();
-            return self.part_ended(chunk);
-        }
-        let digest = digest.unwrap_or_else(|| Digest::of(&bytes));
-        let repaired = match self.parts[chunk.part as usize].slot(chunk.index) {
-            Slot::Damaged { expected, .. } if expected == digest => true,
-            Slot::Damaged {
-                seen: Some(seen), ..
-            } if seen == digest => return self.restart_without(chunk),
-            Slot::Damaged { expected, .. } => {
-                let slot = Slot::Damaged {
-                    expected,
-                    seen: Some(digest),
-                };
-                self.parts[chunk.part as usize].set_slot(chunk.index, slot);
-                self.release(chunk);
-                return self.set_back(
-                    "bytes differ from the hash noted when they were stored".to_owned(),
-                    None,
-                );
-            }
-            Slot::Missing | Slot::Held(_) => false,
-        };
-        self.repaired += u32::from(repaired);
-        self.downloaded += bytes.len() as u64;
-        self.last_from_network = true;
-        self.retry.succeeded();
-        self.end_of_body(chunk);
-        self.keep(chunk, &bytes, digest);
-        self.arrive(chunk, bytes);
+        self.queue.push_back(Action::Receive {
+            token,
+            fetch: fetch.token,
+            skip,
+            length,
+        });
     }
 
-    fn restart_without(&mut self, chunk: ChunkId) {
-        self.restart();
-        self.release(chunk);
-    }
-
-    /// Closes the request if the chunk was the last it was for.
-    fn end_of_body(&mut self, chunk: ChunkId) {
-        let part = &self.parts[chunk.part as usize];
-        let next = part.start(chunk.index + 1);
-        let to = self.fetch.as_ref().and_then(|fetch| fetch.to).or(part.size);
-        if to.is_some_and(|to| next >= to) {
-            self.close_fetch();
-        }
+    pub(super) fn close_fetch(&mut self, token: Token) {
+        self.fetches.retain(|fetch| fetch.token != token);
+        self.queue.push_back(Action::Close { fetch: token });
     }
 
     /// Address or file name of a part, for messages.
     pub(super) fn location_name(&self, part: u32) -> String {
         let part = &self.parts[part as usize];
-        match &part.location {
+        match part.location() {
             Location::Url(url) => url.to_string(),
             Location::Local(_) => self.files[part.file].name.clone(),
         }

@@ -24,7 +24,7 @@ pub struct Summary {
     pub read: u64,
     /// Damaged chunks that were replaced.
     pub repaired: u32,
-    /// SHA-256 of each file.
+    /// SHA-256 of each file whose publisher gives it; it has been checked.
     pub sha256: Vec<Digest>,
 }
 
@@ -79,9 +79,12 @@ impl Download {
                 restarts: MAX_RESTARTS,
             });
         }
-        self.queue.clear();
-        self.close_fetch();
-        self.release_unwritten();
+        self.begin_again();
+    }
+
+    fn begin_again(&mut self) {
+        self.drop_queue();
+        self.close_all();
         self.forget();
         self.parts.iter_mut().for_each(Part::reset);
         let mut first_part = 0;
@@ -90,10 +93,8 @@ impl Download {
             first_part += spec.parts.len();
         }
         self.headers.clear();
-        self.ready.clear();
         self.reads.clear();
         self.writes.clear();
-        self.waiting = None;
         self.cursor = None;
         self.was_complete = false;
         self.marked_complete = false;
@@ -107,15 +108,58 @@ impl Download {
         self.phase = Phase::Headers;
     }
 
+    /// Turns to the next mirror, or ends the load if there is none.
     pub(super) fn fail(&mut self, error: Error) {
+        if self.mirrors_left > 0 {
+            return self.turn_to_next_mirror(&error);
+        }
         let abandoned = matches!(self.storing, Storing::Off(Some(_))) && !self.was_complete;
         if abandoned || !error.keeps_progress() {
-            self.queue.clear();
+            self.drop_queue();
             self.forget();
         }
-        self.close_fetch();
-        self.ready.clear();
+        self.close_all();
         self.phase = Phase::Ended(Err(error));
+    }
+
+    /// Goes on at another mirror where a hash will tell whether it has the same bytes, else begins again there.
+    fn turn_to_next_mirror(&mut self, error: &Error) {
+        self.mirrors_left -= 1;
+        self.mirror = (self.mirror + 1) % self.model.mirrors();
+        self.retry.turn_to_another();
+        self.restarts = 0;
+        let same = self.model.files.iter().all(|file| file.sha256.is_some());
+        if same && error.keeps_progress() {
+            self.close_requests();
+        } else {
+            self.begin_again();
+        }
+        for part in &mut self.parts {
+            part.turn_to(self.mirror);
+        }
+        self.unsaved = true;
+    }
+
+    /// Drops what has not been begun, but not what ends something.
+    fn drop_queue(&mut self) {
+        self.queue
+            .retain(|action| matches!(action, Action::Close { .. } | Action::Release { .. }));
+    }
+
+    fn close_requests(&mut self) {
+        while let Some(fetch) = self.fetches.last() {
+            self.close_fetch(fetch.token);
+        }
+        self.waiting = None;
+    }
+
+    /// Ends every request and lets go of everything that waits for its turn.
+    fn close_all(&mut self) {
+        self.close_requests();
+        for held in std::mem::take(&mut self.ready).into_values() {
+            self.let_go(held);
+        }
+        self.release_unwritten();
     }
 
     /// Removes what the store has of the model, if it has anything.

@@ -22,13 +22,18 @@ pub(super) enum Slot {
 /// A part during a download.
 #[derive(Debug, Clone)]
 pub(super) struct Part {
-    pub(super) location: Location,
+    /// Where its bytes are, on every mirror of the model.
+    locations: Vec<Location>,
+    /// Which of them is asked.
+    mirror: usize,
     /// Which file it belongs to.
     pub(super) file: usize,
     /// Bytes, once known.
     pub(super) size: Option<u64>,
     /// As last told by the server.
     pub(super) validator: Validator,
+    /// Whether its server answers with ranges, once it has answered.
+    pub(super) ranges: Option<bool>,
     /// Bytes as listed before any request.
     listed_size: Option<u64>,
     slots: Vec<Slot>,
@@ -38,20 +43,36 @@ pub(super) struct Part {
 impl Part {
     pub(super) fn new(spec: &PartSpec, file: usize, chunk_size: u32) -> Self {
         Self {
-            location: spec.location.clone(),
+            locations: spec.locations().collect(),
+            mirror: 0,
             file,
             size: spec.size,
             validator: Validator::default(),
+            ranges: None,
             listed_size: spec.size,
             slots: Vec::new(),
             chunk_size,
         }
     }
 
-    /// Takes over what the store knows.
+    /// Where its bytes are asked for.
+    pub(super) fn location(&self) -> &Location {
+        &self.locations[self.mirror]
+    }
+
+    /// Asks at another mirror from now on, which has a version of its own.
+    pub(super) fn turn_to(&mut self, mirror: usize) {
+        self.mirror = mirror;
+        self.validator = Validator::default();
+        self.ranges = None;
+    }
+
+    /// Takes over what the store knows. A version says nothing about the same file at another place.
     pub(super) fn adopt(&mut self, record: &PartRecord) {
         self.size = record.size.or(self.size);
-        self.validator = record.validator.clone();
+        if matches!(self.location(), Location::Url(url) if url.as_str() == record.url) {
+            self.validator = record.validator.clone();
+        }
     }
 
     /// Takes over a journal entry, one of `entries`, if it fits the part.
@@ -71,6 +92,7 @@ impl Part {
     pub(super) fn reset(&mut self) {
         self.size = self.listed_size;
         self.validator = Validator::default();
+        self.ranges = None;
         self.slots.clear();
     }
 

@@ -1,7 +1,6 @@
 //! What is written to the store, and what happens when that fails: the load goes on without it.
 
-use super::{Action, Download, Phase, Slot, Token};
-use crate::Digest;
+use super::{Action, Download, Phase, Piece, Slot, Token};
 use crate::files::Location;
 use crate::record::{ChunkId, FileRecord, JournalEntry, LAYOUT, PartRecord, Record};
 
@@ -16,6 +15,14 @@ pub(super) enum Storing {
     Reserving(Token),
     /// Yes.
     On,
+}
+
+/// A chunk that has arrived and is to be stored.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Unwritten {
+    entry: JournalEntry,
+    /// Names the bytes.
+    pub(super) bytes: Token,
 }
 
 impl Storing {
@@ -57,17 +64,17 @@ impl Download {
         }
     }
 
-    /// Notes a chunk that came over the network, to be stored as soon as that is allowed.
-    pub(super) fn keep(&mut self, chunk: ChunkId, bytes: &[u8], digest: Digest) {
+    /// Notes a chunk that came over the network as `bytes`, to be stored as soon as that is allowed.
+    pub(super) fn keep(&mut self, chunk: ChunkId, bytes: Token, piece: Piece) {
         if self.storing.is_off() {
-            return self.release(chunk);
+            return;
         }
-        // A chunk's length fits: it was asked for as a u32.
-        self.unwritten.push(JournalEntry {
+        let entry = JournalEntry {
             chunk,
-            length: bytes.len() as u32,
-            digest,
-        });
+            length: piece.length,
+            digest: piece.digest,
+        };
+        self.unwritten.push(Unwritten { entry, bytes });
         if self.storing == Storing::On {
             self.flush();
         }
@@ -80,10 +87,16 @@ impl Download {
         if !self.recorded || self.unsaved {
             self.save();
         }
-        for entry in std::mem::take(&mut self.unwritten) {
+        for Unwritten { entry, bytes } in std::mem::take(&mut self.unwritten) {
             let token = self.token();
             self.writes.insert(token, Some(entry));
-            self.queue.push_back(Action::Write { token, entry });
+            let write = Action::Write {
+                token,
+                entry,
+                bytes,
+            };
+            self.queue.push_back(write);
+            self.let_go(bytes);
         }
     }
 
@@ -136,20 +149,16 @@ impl Download {
         }
     }
 
-    pub(super) fn release(&mut self, chunk: ChunkId) {
-        self.queue.push_back(Action::Release { chunk });
-    }
-
     pub(super) fn release_unwritten(&mut self) {
-        for entry in std::mem::take(&mut self.unwritten) {
-            self.release(entry.chunk);
+        for Unwritten { bytes, .. } in std::mem::take(&mut self.unwritten) {
+            self.let_go(bytes);
         }
     }
 
     /// The model's record as it stands, to be stored at [`Action::Save`].
     pub fn record(&self) -> Record {
         let part = |part: &super::Part| PartRecord {
-            url: match &part.location {
+            url: match part.location() {
                 Location::Url(url) => url.to_string(),
                 Location::Local(_) => String::new(),
             },

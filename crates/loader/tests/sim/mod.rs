@@ -3,13 +3,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use gguf::{TensorType, Writer};
-use loader::download::{Action, Event, Options, Request, Summary, Token};
+use loader::download::{Action, Event, Options, Piece, Request, Summary, Token, WINDOW};
 use loader::files::Location;
 use loader::record::{ChunkId, JournalEntry, Record, Stored, Validator};
 use loader::{Digest, Download, Error, ModelSpec, Response};
 
 /// Bytes of a chunk in these tests: small, so that files have many.
 pub(crate) const CHUNK: u32 = 64;
+
+/// Most chunks that the driver may have to hold at once: the window, and those on their way to the store.
+const MAX_HELD: usize = WINDOW + 8;
+
+/// Most chunks of a header here.
+const HEADER_CHUNKS: usize = 8;
 
 /// Steps after which a load that has not ended counts as hung.
 const MAX_STEPS: usize = 100_000;
@@ -67,6 +73,9 @@ pub(crate) struct Faults {
 #[derive(Debug)]
 struct Body {
     bytes: Vec<u8>,
+    /// Which part's it is, and where in it the body begins.
+    part: u32,
+    from: usize,
     position: usize,
     cut: Option<usize>,
 }
@@ -93,8 +102,12 @@ pub(crate) struct World {
     pub(crate) store: bool,
     /// Whether there is room, and why not.
     pub(crate) room: Result<(), String>,
+    /// Address → number of the part, on every mirror.
+    parts: BTreeMap<String, u32>,
     bodies: BTreeMap<Token, Body>,
-    kept: BTreeMap<ChunkId, Vec<u8>>,
+    /// Bytes that the plan has not been told of.
+    arriving: BTreeMap<Token, Vec<u8>>,
+    held: BTreeMap<Token, Vec<u8>>,
 }
 
 /// How a run ended.
@@ -120,15 +133,25 @@ impl World {
             requests: 0,
             store: true,
             room: Ok(()),
+            parts: BTreeMap::new(),
             bodies: BTreeMap::new(),
-            kept: BTreeMap::new(),
+            arriving: BTreeMap::new(),
+            held: BTreeMap::new(),
         }
     }
 
     /// Loads `model`; the process is killed after `steps` events, if any number is given.
     pub(crate) fn load(&mut self, model: &ModelSpec, steps: Option<usize>) -> End {
         self.bodies.clear();
-        self.kept.clear();
+        self.arriving.clear();
+        self.held.clear();
+        let parts = model.files.iter().flat_map(|file| &file.parts);
+        for (number, part) in (0..).zip(parts) {
+            let mirrors = part.mirrors.iter().cloned().map(Location::Url);
+            for location in mirrors.chain([part.location.clone()]) {
+                self.parts.insert(address(&location), number);
+            }
+        }
         let options = Options {
             seed: self.dice.roll(1000),
             chunk_size: CHUNK,
@@ -150,8 +173,9 @@ impl World {
                         );
                         download.accept();
                     }
-                    Action::Deliver => {
-                        let deliver = download.deliver(|name, bytes| {
+                    Action::Deliver { bytes } => {
+                        let bytes = self.held[&bytes].clone();
+                        let deliver = download.deliver(&bytes, |name, bytes| {
                             tensors
                                 .entry(name.to_owned())
                                 .or_default()
@@ -170,12 +194,19 @@ impl World {
                     other => pending.extend(self.act(other)),
                 }
             }
+            // Every file's header waits, too, and a wrong byte in it may make it as long as the file.
+            let bound = MAX_HELD + HEADER_CHUNKS * model.files.len();
+            assert!(
+                self.held.len() <= bound || self.faults.flipped > 0,
+                "{} chunks",
+                self.held.len()
+            );
             match download.outcome() {
                 Some(Ok(summary)) => {
                     assert!(
-                        self.kept.is_empty(),
-                        "chunks kept for writes that never came: {:?}",
-                        self.kept.keys()
+                        self.held.is_empty(),
+                        "bytes that nobody let go of: {:?}",
+                        self.held.keys()
                     );
                     return End::Done(summary, tensors);
                 }
@@ -190,7 +221,13 @@ impl World {
                 "nothing under way, and not at the end: {download:#?}"
             );
             let next = self.dice.roll(pending.len() as u64) as usize;
-            download.handle(pending.swap_remove(next));
+            let event = pending.swap_remove(next);
+            if let Event::Received { token, .. } | Event::Read { token, .. } = &event
+                && let Some(bytes) = self.arriving.remove(token)
+            {
+                self.held.insert(*token, bytes);
+            }
+            download.handle(event);
         }
         panic!("hung");
     }
@@ -218,21 +255,9 @@ impl World {
             Action::Receive {
                 token,
                 fetch,
-                chunk,
                 skip,
                 length,
-                keep,
-            } => {
-                assert!(
-                    !self.store || !self.holds(chunk),
-                    "{chunk:?} is stored and right, and is fetched again"
-                );
-                let event = self.receive(token, fetch, skip, length);
-                if let (Event::Received { bytes, .. }, true) = (&event, keep) {
-                    self.kept.insert(chunk, bytes.clone());
-                }
-                Some(event)
-            }
+            } => Some(self.receive(token, fetch, skip, length)),
             Action::Close { fetch } => {
                 self.bodies.remove(&fetch);
                 None
@@ -244,17 +269,15 @@ impl World {
                     // As a browser does that lost the blob behind an entry.
                     self.chunks.remove(&chunk);
                 }
-                Some(Event::Read {
-                    token,
-                    bytes,
-                    digest: None,
-                })
+                let piece = bytes.map(|bytes| self.arrive(token, bytes));
+                Some(Event::Read { token, piece })
             }
-            Action::Write { token, entry } => {
-                let bytes = self
-                    .kept
-                    .remove(&entry.chunk)
-                    .expect("a write names a kept chunk");
+            Action::Write {
+                token,
+                entry,
+                bytes,
+            } => {
+                let bytes = self.held[&bytes].clone();
                 assert_eq!(
                     Digest::of(&bytes),
                     entry.digest,
@@ -281,19 +304,29 @@ impl World {
                 self.journal.clear();
                 None
             }
-            Action::Release { chunk } => {
-                self.kept.remove(&chunk);
+            Action::Release { bytes } => {
+                self.held.remove(&bytes);
                 None
             }
             Action::Wait { token, .. } => Some(Event::Woke { token }),
-            Action::Judge | Action::Deliver | Action::Save { .. } => {
+            Action::Judge | Action::Deliver { .. } | Action::Save { .. } => {
                 unreachable!("handled by the loop")
             }
         }
     }
 
+    fn arrive(&mut self, token: Token, bytes: Vec<u8>) -> Piece {
+        let piece = Piece {
+            length: bytes.len() as u32,
+            digest: Digest::of(&bytes),
+        };
+        self.arriving.insert(token, bytes);
+        piece
+    }
+
     fn fetch(&mut self, token: Token, request: &Request) -> Event {
         self.requests += 1;
+        let part = self.parts[&address(&request.location)];
         let faults = self.faults;
         if self.dice.chance(faults.replaced)
             && let Some(next) = self.next_versions.pop()
@@ -320,14 +353,12 @@ impl World {
             };
         }
         if self.dice.chance(faults.portal) {
-            return self.answer(token, b"<html>Please log in</html>".to_vec(), |response| {
+            let page = b"<html>Please log in</html>".to_vec();
+            return self.answer(token, (part, 0), page, |response| {
                 response.content_type = Some("text/html".to_owned());
             });
         }
-        let Location::Url(url) = &request.location else {
-            unreachable!("no local files here")
-        };
-        let Some(file) = self.server.get(url.as_str()).cloned() else {
+        let Some(file) = self.server.get(&address(&request.location)).cloned() else {
             return Event::Response {
                 token,
                 response: Response {
@@ -347,7 +378,9 @@ impl World {
             .is_some_and(|etag| Some(etag) != validator.etag.as_ref())
             || self.dice.chance(faults.whole)
         {
-            return self.answer(token, file, |response| response.validator = validator);
+            return self.answer(token, (part, 0), file, |response| {
+                response.validator = validator;
+            });
         }
         let (mut from, to) = (request.from, request.to.unwrap_or(size).min(size));
         if from >= size {
@@ -364,7 +397,7 @@ impl World {
         }
         let bytes = file[from as usize..to as usize].to_vec();
         let hidden = self.dice.chance(faults.hidden) && from == request.from;
-        self.answer(token, bytes, |response| {
+        self.answer(token, (part, from as usize), bytes, |response| {
             response.status = 206;
             if !hidden {
                 response.content_range = Some(format!("bytes {from}-{}/{size}", to - 1));
@@ -376,6 +409,7 @@ impl World {
     fn answer(
         &mut self,
         token: Token,
+        (part, from): (u32, usize),
         mut bytes: Vec<u8>,
         head: impl FnOnce(&mut Response),
     ) -> Event {
@@ -398,6 +432,8 @@ impl World {
             token,
             Body {
                 bytes,
+                part,
+                from,
                 position: 0,
                 cut,
             },
@@ -410,6 +446,10 @@ impl World {
         let from = (body.position + skip as usize).min(body.bytes.len());
         let to = (from + length as usize).min(body.bytes.len());
         body.position = to;
+        let chunk = ChunkId {
+            part: body.part,
+            index: (body.from + from) as u32 / CHUNK,
+        };
         if body.cut.is_some_and(|cut| to > cut) {
             return Event::Failed {
                 token,
@@ -417,12 +457,21 @@ impl World {
                 permanent: false,
             };
         }
+        let bytes = body.bytes[from..to].to_vec();
+        assert!(
+            !self.store || bytes.is_empty() || !self.holds(chunk),
+            "{chunk:?} is stored and right, and is fetched again"
+        );
         self.received += (to - from) as u64;
-        Event::Received {
-            token,
-            bytes: body.bytes[from..to].to_vec(),
-            digest: None,
-        }
+        let piece = self.arrive(token, bytes);
+        Event::Received { token, piece }
+    }
+}
+
+fn address(location: &Location) -> String {
+    match location {
+        Location::Url(url) => url.to_string(),
+        Location::Local(_) => unreachable!("no local files here"),
     }
 }
 

@@ -66,12 +66,13 @@ impl Body {
         })
     }
 
-    /// Drops `skip` bytes and gathers `length` more, or as many as there are. `arrived` is told how many are there.
+    /// Drops `skip` bytes and gathers `length` more, or as many as there are. `arrived` is told of each
+    /// piece.
     pub(super) async fn gather(
         &mut self,
         mut skip: u64,
         length: u32,
-        arrived: &dyn Fn(u32),
+        arrived: &mut dyn FnMut(u32),
     ) -> Result<Uint8Array, Failure> {
         let buffer = Uint8Array::new_with_length(length);
         let mut filled = 0;
@@ -89,7 +90,7 @@ impl Body {
             if taken > 0 {
                 buffer.set(&self.rest.subarray(dropped, dropped + taken), filled);
                 filled += taken;
-                arrived(filled);
+                arrived(taken);
             }
             self.rest = self.rest.subarray(dropped + taken, self.rest.length());
         }
@@ -102,7 +103,7 @@ impl Body {
 
     /// Everything, for bodies that are known to be small.
     pub(super) async fn text(&mut self, limit: u32) -> Result<Vec<u8>, Failure> {
-        let bytes = self.gather(0, limit, &|_| {}).await?.to_vec();
+        let bytes = self.gather(0, limit, &mut |_| {}).await?.to_vec();
         if bytes.len() < limit as usize {
             Ok(bytes)
         } else {

@@ -6,8 +6,7 @@ use futures_util::StreamExt;
 use futures_util::future::LocalBoxFuture;
 use futures_util::stream::FuturesUnordered;
 use js_sys::Uint8Array;
-use loader::download::{Action, Event, Summary, Token};
-use loader::record::ChunkId;
+use loader::download::{Action, Event, Piece, Summary, Token};
 use loader::{Digest, Download, Response};
 use web_sys::AbortSignal;
 
@@ -44,28 +43,31 @@ enum Done {
     Received {
         token: Token,
         fetch: Token,
-        chunk: ChunkId,
-        keep: bool,
         body: Body,
         result: Result<Gathered, Failure>,
     },
+    Read {
+        token: Token,
+        found: Option<Gathered>,
+    },
 }
 
-/// A chunk, outside of wasm's memory and in it.
+/// Bytes outside of wasm's memory, and what the plan is told of them.
 struct Gathered {
-    buffer: Uint8Array,
-    bytes: Vec<u8>,
-    /// `None` where the browser cannot compute it.
-    digest: Option<Digest>,
+    bytes: Uint8Array,
+    piece: Piece,
 }
 
 impl Gathered {
-    async fn new(buffer: Uint8Array) -> Self {
-        let digest = globals::sha256(&buffer).await;
+    async fn new(bytes: Uint8Array) -> Self {
+        let digest = match globals::sha256(&bytes).await {
+            Some(digest) => digest,
+            None => Digest::of(&bytes.to_vec()),
+        };
+        let length = bytes.length();
         Self {
-            bytes: buffer.to_vec(),
-            buffer,
-            digest,
+            bytes,
+            piece: Piece { length, digest },
         }
     }
 }
@@ -78,8 +80,8 @@ struct Driver<'a> {
     bodies: HashMap<Token, Body>,
     /// Requests that the plan has not closed.
     open: HashSet<Token>,
-    /// Chunks that wait to be written.
-    kept: HashMap<ChunkId, Uint8Array>,
+    /// What has been received or read and not been released.
+    held: HashMap<Token, Uint8Array>,
     /// Changes of the store that are under way.
     changes: usize,
 }
@@ -97,9 +99,11 @@ pub(super) async fn run(
         tasks: FuturesUnordered::new(),
         bodies: HashMap::new(),
         open: HashSet::new(),
-        kept: HashMap::new(),
+        held: HashMap::new(),
         changes: 0,
     };
+    // The only bytes of the file in wasm's memory: a chunk at a time.
+    let mut chunk = Vec::new();
     let signal = means.signal.cloned();
     driver.tasks.push(Box::pin(async {
         abort::fired(signal).await;
@@ -112,7 +116,13 @@ pub(super) async fn run(
                     sink.headers(plan.headers())?;
                     plan.accept();
                 }
-                Action::Deliver => plan.deliver(|name, bytes| sink.tensor(name, bytes))?,
+                Action::Deliver { bytes } => {
+                    if let Some(bytes) = driver.held.get(&bytes) {
+                        chunk.resize(bytes.length() as usize, 0);
+                        bytes.copy_to(&mut chunk);
+                        plan.deliver(&chunk, |name, bytes| sink.tensor(name, bytes))?;
+                    }
+                }
                 Action::Save { token } => {
                     let record = plan.record();
                     let saved = means.database.map(|database| database.put_record(&record));
@@ -171,13 +181,11 @@ impl<'a> Driver<'a> {
             Action::Receive {
                 token,
                 fetch,
-                chunk,
                 skip,
                 length,
-                keep,
             } => {
                 if let Some(body) = self.bodies.remove(&fetch) {
-                    self.receive(body, token, fetch, chunk, (skip, length), keep);
+                    self.receive(body, token, fetch, (skip, length));
                 }
             }
             Action::Close { fetch } => {
@@ -189,23 +197,20 @@ impl<'a> Driver<'a> {
                     Some(database) => database.chunk(means.id, chunk).await.ok().flatten(),
                     None => None,
                 };
-                let (bytes, digest) = match bytes {
-                    Some(buffer) => {
-                        let Gathered { bytes, digest, .. } = Gathered::new(buffer).await;
-                        (Some(bytes), digest)
-                    }
-                    None => (None, None),
+                let found = match bytes {
+                    Some(bytes) => Some(Gathered::new(bytes).await),
+                    None => None,
                 };
-                Done::Event(Event::Read {
-                    token,
-                    bytes,
-                    digest,
-                })
+                Done::Read { token, found }
             }),
-            Action::Write { token, entry } => {
-                let written = match (means.database, self.kept.remove(&entry.chunk)) {
+            Action::Write {
+                token,
+                entry,
+                bytes,
+            } => {
+                let written = match (means.database, self.held.get(&bytes)) {
                     (Some(database), Some(bytes)) => {
-                        Some(database.put_chunk(means.id, &entry, &bytes))
+                        Some(database.put_chunk(means.id, &entry, bytes))
                     }
                     _ => None,
                 };
@@ -224,8 +229,8 @@ impl<'a> Driver<'a> {
                     None
                 });
             }
-            Action::Release { chunk } => {
-                self.kept.remove(&chunk);
+            Action::Release { bytes } => {
+                self.held.remove(&bytes);
             }
             Action::Wait {
                 token,
@@ -237,33 +242,22 @@ impl<'a> Driver<'a> {
                 Done::Event(Event::Woke { token })
             }),
             // The loop sees to these itself.
-            Action::Judge | Action::Deliver | Action::Save { .. } => {}
+            Action::Judge | Action::Deliver { .. } | Action::Save { .. } => {}
         }
     }
 
-    fn receive(
-        &mut self,
-        mut body: Body,
-        token: Token,
-        fetch: Token,
-        chunk: ChunkId,
-        (skip, length): (u64, u32),
-        keep: bool,
-    ) {
+    fn receive(&mut self, mut body: Body, token: Token, fetch: Token, (skip, length): (u64, u32)) {
         let meter = self.meter;
         self.task(async move {
-            let result = match body
-                .gather(skip, length, &|filled| meter.gathered(filled))
-                .await
-            {
-                Ok(buffer) => Ok(Gathered::new(buffer).await),
+            let mut arriving = meter.arriving();
+            let mut count = |bytes| arriving.add(bytes);
+            let result = match body.gather(skip, length, &mut count).await {
+                Ok(bytes) => Ok(Gathered::new(bytes).await),
                 Err(failure) => Err(failure),
             };
             Done::Received {
                 token,
                 fetch,
-                chunk,
-                keep,
                 body,
                 result,
             }
@@ -295,31 +289,26 @@ impl<'a> Driver<'a> {
             Done::Received {
                 token,
                 fetch,
-                chunk,
-                keep,
                 body,
                 result,
             } => {
                 if self.open.contains(&fetch) {
                     self.bodies.insert(fetch, body);
                 }
-                match result {
-                    Ok(Gathered {
-                        buffer,
-                        bytes,
-                        digest,
-                    }) => {
-                        if keep {
-                            self.kept.insert(chunk, buffer);
-                        }
-                        Ok(Some(Event::Received {
-                            token,
-                            bytes,
-                            digest,
-                        }))
+                Ok(Some(match result {
+                    Ok(Gathered { bytes, piece }) => {
+                        self.held.insert(token, bytes);
+                        Event::Received { token, piece }
                     }
-                    Err(failure) => Ok(Some(failed(token, failure))),
-                }
+                    Err(failure) => failed(token, failure),
+                }))
+            }
+            Done::Read { token, found } => {
+                let piece = found.map(|Gathered { bytes, piece }| {
+                    self.held.insert(token, bytes);
+                    piece
+                });
+                Ok(Some(Event::Read { token, piece }))
             }
         }
     }

@@ -15,6 +15,8 @@ pub(super) struct Meter<'a> {
     report: &'a dyn Fn(Progress),
     /// As of the last whole chunk.
     at: RefCell<Progress>,
+    /// Bytes of chunks that are not whole yet.
+    arriving: Cell<u64>,
     /// When the last report was made, in milliseconds.
     reported: Cell<f64>,
 }
@@ -30,6 +32,7 @@ impl<'a> Meter<'a> {
         Self {
             report,
             at: RefCell::new(at),
+            arriving: Cell::new(0),
             reported: Cell::new(0.0),
         }
     }
@@ -48,26 +51,56 @@ impl<'a> Meter<'a> {
         };
         let turn = self.at.borrow().stage != next.stage;
         *self.at.borrow_mut() = next;
-        if turn { self.last() } else { self.gathered(0) }
+        if turn { self.send() } else { self.consider() }
     }
 
-    pub(super) fn gathered(&self, bytes: u32) {
-        if Date::now() - self.reported.get() >= REPORT_MS {
-            self.send(u64::from(bytes));
+    /// Counts the pieces of a chunk, until the chunk is whole or comes to nothing.
+    pub(super) fn arriving(&self) -> Arriving<'_> {
+        Arriving {
+            meter: self,
+            bytes: 0,
         }
     }
 
     /// Reports at once.
     pub(super) fn last(&self) {
-        self.send(0);
+        self.send();
     }
 
-    fn send(&self, gathered: u64) {
+    fn consider(&self) {
+        if Date::now() - self.reported.get() >= REPORT_MS {
+            self.send();
+        }
+    }
+
+    fn send(&self) {
         self.reported.set(Date::now());
         let at = self.at.borrow();
         (self.report)(Progress {
-            loaded: at.loaded + gathered,
+            loaded: at.loaded + self.arriving.get(),
             ..at.clone()
         });
+    }
+}
+
+/// A chunk that is arriving.
+pub(super) struct Arriving<'a> {
+    meter: &'a Meter<'a>,
+    bytes: u64,
+}
+
+impl Arriving<'_> {
+    pub(super) fn add(&mut self, bytes: u32) {
+        self.bytes += u64::from(bytes);
+        let all = &self.meter.arriving;
+        all.set(all.get() + u64::from(bytes));
+        self.meter.consider();
+    }
+}
+
+impl Drop for Arriving<'_> {
+    fn drop(&mut self) {
+        let all = &self.meter.arriving;
+        all.set(all.get() - self.bytes);
     }
 }
