@@ -60,6 +60,13 @@ const THREADS_FLAGS: &str = "-C target-feature=+atomics,+bulk-memory,+mutable-gl
     -C link-arg=--export=__wasm_init_tls -C link-arg=--export=__tls_size \
     -C link-arg=--export=__tls_align -C link-arg=--export=__tls_base";
 
+/// The standard library is built with the module: for threads because the one that comes with the compiler has no atomics,
+/// for all because it can then be made small (sorting alone, for a dozen types, takes 20 KB less, gzipped).
+const STANDARD_LIBRARY: [&str; 2] = [
+    "-Zbuild-std=std,panic_abort",
+    "-Zbuild-std-features=optimize_for_size",
+];
+
 impl Variant {
     /// Each variant has a target folder of its own, so that they do not rebuild each other's work.
     pub(crate) fn target_dir(&self) -> String {
@@ -102,15 +109,10 @@ pub(super) fn build(project: &Project, variant: &Variant, template: &Path) -> Re
     tools::wasm_target(project)?;
     let bindgen = tools::wasm_bindgen(project)?.join("wasm-bindgen");
     say(format!("Building the {} module", variant.name));
+    tools::rust_source(project)?;
     let mut cargo = project.cargo();
-    if variant.threads {
-        tools::rust_source(project)?;
-        // The standard library that comes with the compiler is built without atomics. Building it is unstable still:
-        // this flag opens the door for this one build.
-        cargo
-            .arg("-Zbuild-std=std,panic_abort")
-            .env("RUSTC_BOOTSTRAP", "1");
-    }
+    // Building the standard library is unstable still: this opens the door for this one build.
+    cargo.args(STANDARD_LIBRARY).env("RUSTC_BOOTSTRAP", "1");
     run(cargo
         .args(["build", "--quiet", "--profile", PROFILE, "--package", "web"])
         .args([
