@@ -90,11 +90,14 @@ impl Engine {
         self.running.insert(at, Running { job, seq, done });
     }
 
-    /// The longest run of first tokens that some sequence has in the cache. The last token is always computed, for
-    /// its logits.
+    /// The longest run of first tokens that some sequence has in the cache and that can be gone on after; a model with
+    /// sliding windows can't take a sequence up again long before its end. The last token is always computed, for its
+    /// logits.
     fn reusable(&self, tokens: &[u32]) -> Reuse {
         let wanted = &tokens[..tokens.len() - 1];
-        let mut best = self.prefixes.find(wanted).map(|found| Source {
+        // A sequence that is unknown to the context has nothing that could be used.
+        let resumable = |seq, len| self.context.resumable(seq, len).unwrap_or(0);
+        let mut best = self.prefixes.find(wanted, resumable).map(|found| Source {
             seq: found.seq,
             common: found.common,
             whole: found.whole,
@@ -102,7 +105,7 @@ impl Engine {
         let mut soon = 0;
         for running in &self.running {
             let common = common_prefix(wanted, &running.job.tokens);
-            let now = common.min(running.done);
+            let now = resumable(running.seq, common.min(running.done));
             if now > best.map_or(0, |best| best.common) {
                 best = Some(Source {
                     seq: running.seq,
@@ -111,7 +114,8 @@ impl Engine {
                 });
             }
             if running.remaining() > 1 {
-                soon = soon.max(common);
+                let prompt = running.job.tokens.len();
+                soon = soon.max(self.context.resumable_from(prompt, common));
             }
         }
         // Waiting is never slower than computing the same tokens side by side, but a common beginning of a few tokens (a

@@ -89,6 +89,7 @@ impl Engine {
         let cache = ContextOptions {
             capacity: options.cache_tokens,
             kv: options.kv,
+            context_length: options.context_length,
             page: options.page,
         };
         Ok(Self {

@@ -38,10 +38,15 @@ impl<S: Copy + PartialEq> PrefixCache<S> {
         self.entries.len()
     }
 
-    /// The entry that shares the most first tokens, at least one; of equals the most recently used.
-    pub(crate) fn find(&self, tokens: &[u32]) -> Option<Found<S>> {
+    /// The entry that shares the most first tokens, at least one; of equals the most recently used. `resumable` says how
+    /// many of an entry's first tokens can be gone on after, of as many as it is given.
+    pub(crate) fn find(
+        &self,
+        tokens: &[u32],
+        resumable: impl Fn(S, usize) -> usize,
+    ) -> Option<Found<S>> {
         let found = self.entries.iter().map(|entry| {
-            let common = common_prefix(&entry.tokens, tokens);
+            let common = resumable(entry.seq, common_prefix(&entry.tokens, tokens));
             Found {
                 seq: entry.seq,
                 common,
@@ -121,7 +126,7 @@ mod tests {
         let cache = filled();
         let found = |tokens: &[u32]| {
             cache
-                .find(tokens)
+                .find(tokens, |_, common| common)
                 .map(|found| (found.seq, found.common, found.whole))
         };
         assert_eq!(found(&[1, 2, 3, 4]), Some(('a', 3, true)));
@@ -129,6 +134,23 @@ mod tests {
         assert_eq!(found(&[9]), Some(('c', 1, true)));
         assert_eq!(found(&[2]), None);
         assert_eq!(found(&[]), None);
+    }
+
+    #[test]
+    fn what_cannot_be_gone_on_after_is_passed_over() {
+        let resumable = |seq, common| if seq == 'b' && common < 4 { 0 } else { common };
+        let found = |tokens: &[u32]| {
+            let found = filled().find(tokens, resumable)?;
+            Some((found.seq, found.common))
+        };
+        assert_eq!(found(&[1, 2, 4, 5, 6]), Some(('b', 4)));
+        assert_eq!(found(&[1, 2, 4, 6]), Some(('a', 2)));
+        assert_eq!(
+            filled()
+                .find(&[1, 2, 4, 6], |_, _| 0)
+                .map(|found| found.seq),
+            None
+        );
     }
 
     #[test]

@@ -1,36 +1,131 @@
-//! Activation functions of feed-forward networks.
+//! Activation functions of feed-forward networks, and the soft bound on scores and logits.
 
 use crate::isa::{Isa, Simd, Task};
 use crate::softmax::exp;
 
-/// `out = SiLU(gate) · up`, with SiLU(x) = x / (1 + e^−x) (Elfwing et al., arXiv:1702.03118). All of one length.
+/// What the gate of a gated feed-forward network goes through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Activation {
+    /// SiLU(x) = x σ(x), with σ(x) = 1 / (1 + e^−x) (Elfwing et al., arXiv:1702.03118).
+    Silu,
+    /// GELU(x) ≈ x/2 (1 + tanh(√(2/π) (x + 0.044715 x³))) (Hendrycks and Gimpel, arXiv:1606.08415, section 2).
+    ///
+    /// Computed as x σ(2 √(2/π) (x + 0.044715 x³)), which is the same number.
+    GeluTanh,
+}
+
+/// `out = activation(gate) · up`, element by element. All of one length.
 ///
 /// # Panics
 /// If the lengths differ.
-pub fn silu_mul(gate: &[f32], up: &[f32], out: &mut [f32]) {
-    silu_mul_with(Isa::best(), gate, up, out);
+pub fn gated(activation: Activation, gate: &[f32], up: &[f32], out: &mut [f32]) {
+    gated_with(Isa::best(), activation, gate, up, out);
 }
 
-fn silu_mul_with(isa: Isa, gate: &[f32], up: &[f32], out: &mut [f32]) {
+fn gated_with(isa: Isa, activation: Activation, gate: &[f32], up: &[f32], out: &mut [f32]) {
     assert_eq!(gate.len(), up.len(), "gate and up must be equally long");
     assert_eq!(gate.len(), out.len(), "out must be as long as gate");
-    isa.run(SiluMul { gate, up, out });
+    isa.run(Gated {
+        activation,
+        gate,
+        up,
+        out,
+    });
 }
 
-struct SiluMul<'a> {
+struct Gated<'a> {
+    activation: Activation,
     gate: &'a [f32],
     up: &'a [f32],
     out: &'a mut [f32],
 }
 
-impl Task for SiluMul<'_> {
+impl Task for Gated<'_> {
     type Output = ();
 
     #[inline(always)]
     fn run<S: Simd>(self, _: S) {
-        for ((out, &gate), &up) in self.out.iter_mut().zip(self.gate).zip(self.up) {
-            *out = gate / (1.0 + exp(-gate)) * up;
+        match self.activation {
+            Activation::Silu => self.multiply(|x| x / (1.0 + exp(-x))),
+            Activation::GeluTanh => {
+                self.multiply(|x| x / (1.0 + exp(GELU_LINEAR * x * (1.0 + GELU_CUBIC * x * x))));
+            }
         }
+    }
+}
+
+impl Gated<'_> {
+    #[inline(always)]
+    fn multiply(self, activation: impl Fn(f32) -> f32) {
+        for ((out, &gate), &up) in self.out.iter_mut().zip(self.gate).zip(self.up) {
+            *out = activation(gate) * up;
+        }
+    }
+}
+
+/// −2 √(2/π)
+const GELU_LINEAR: f32 = -1.595_769;
+
+const GELU_CUBIC: f32 = 0.044715;
+
+/// Bounds every element: `x ← cap · tanh(x / cap)` (Gemma Team, *Gemma 2*, arXiv:2408.00118, section 2).
+pub fn soft_cap(cap: f32, x: &mut [f32]) {
+    soft_cap_with(Isa::best(), cap, x);
+}
+
+fn soft_cap_with(isa: Isa, cap: f32, x: &mut [f32]) {
+    isa.run(SoftCap { cap, x });
+}
+
+struct SoftCap<'a> {
+    cap: f32,
+    x: &'a mut [f32],
+}
+
+impl Task for SoftCap<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, _: S) {
+        for x in self.x {
+            *x = soft_capped(self.cap, *x);
+        }
+    }
+}
+
+/// `cap · tanh(x / cap)`
+#[inline(always)]
+pub(crate) fn soft_capped(cap: f32, x: f32) -> f32 {
+    cap * tanh(x / cap)
+}
+
+/// From here on tanh is computed from the exponential, below from a polynomial.
+const TANH_SMALL: f32 = 0.625;
+
+/// tanh x for small |x| is x + x³ · P(x²), with these coefficients of P, highest power first (Moshier, *Cephes
+/// Mathematical Library*, `tanhf`).
+const TANH_POLYNOMIAL: [f32; 5] = [
+    -5.704_988_7e-3,
+    2.063_909e-2,
+    -5.373_971_6e-2,
+    1.333_144_2e-1,
+    -3.333_328e-1,
+];
+
+/// The hyperbolic tangent with a relative error below 2⁻²². Free of branches, so that it is the same in every lane.
+#[inline(always)]
+fn tanh(x: f32) -> f32 {
+    let square = x * x;
+    let mut p = TANH_POLYNOMIAL[0];
+    for coefficient in &TANH_POLYNOMIAL[1..] {
+        p = p * square + coefficient;
+    }
+    let small = p * square * x + x;
+    let large = 1.0 - 2.0 / (exp(2.0 * x.abs()) + 1.0);
+    if x.abs() < TANH_SMALL {
+        small
+    } else {
+        large.copysign(x)
     }
 }
 
@@ -41,41 +136,98 @@ mod tests {
     #[cfg(target_arch = "wasm32")]
     use wasm_bindgen_test::wasm_bindgen_test as test;
 
+    const ALL: [Activation; 2] = [Activation::Silu, Activation::GeluTanh];
+
+    fn reference(activation: Activation, x: f64) -> f64 {
+        match activation {
+            Activation::Silu => x / (1.0 + (-x).exp()),
+            Activation::GeluTanh => {
+                let root = (2.0 / std::f64::consts::PI).sqrt();
+                // 1 + tanh u, without the cancellation for u far below 0.
+                let u = root * (x + 0.044_715 * x.powi(3));
+                x / 2.0 * (2.0 / (1.0 + (-2.0 * u).exp()))
+            }
+        }
+    }
+
     #[test]
     fn agrees_with_the_formula_in_64_bits() {
         let gate: Vec<f32> = (-3500..=3500).map(|i| i as f32 / 41.0).collect();
         let up = Random::new(3).floats(gate.len(), 5.0);
         let mut out = vec![0.0; gate.len()];
-        silu_mul(&gate, &up, &mut out);
-        for ((out, &gate), &up) in out.iter().zip(&gate).zip(&up) {
-            let (gate, up) = (f64::from(gate), f64::from(up));
-            let expected = gate / (1.0 + (-gate).exp()) * up;
-            let error = (f64::from(*out) - expected).abs();
-            assert!(
-                error <= 4e-7 * expected.abs() + 1e-36,
-                "gate {gate}, up {up}: {out} and {expected}"
-            );
+        for activation in ALL {
+            gated(activation, &gate, &up, &mut out);
+            for ((out, &gate), &up) in out.iter().zip(&gate).zip(&up) {
+                let expected = reference(activation, f64::from(gate)) * f64::from(up);
+                let error = (f64::from(*out) - expected).abs();
+                // The argument of the exponential is rounded, and its error counts as often as the argument is large.
+                let tolerance = match activation {
+                    Activation::Silu => 4e-7,
+                    Activation::GeluTanh => 4e-5,
+                };
+                assert!(
+                    error <= tolerance * expected.abs() + 1e-35,
+                    "{activation:?} of {gate}, up {up}: {out} and {expected}"
+                );
+            }
         }
     }
 
     #[test]
     fn large_gates_stay_finite() {
-        let mut out = [0.0; 4];
-        silu_mul(&[-1e30, -200.0, 200.0, 1e30], &[1.0; 4], &mut out);
-        assert!(out[0].abs() <= 1e-7 && out[1].abs() <= 1e-30, "{out:?}");
-        assert_eq!(out[2..], [200.0, 1e30]);
+        for activation in ALL {
+            let mut out = [0.0; 4];
+            gated(
+                activation,
+                &[-1e30, -200.0, 200.0, 1e30],
+                &[1.0; 4],
+                &mut out,
+            );
+            assert!(out[0].abs() <= 1e-7 && out[1].abs() <= 1e-30, "{out:?}");
+            assert_eq!(out[2..], [200.0, 1e30]);
+        }
     }
 
     #[test]
     fn is_the_same_on_every_instruction_set() {
         let mut random = Random::new(4);
         let (gate, up) = (random.floats(1003, 30.0), random.floats(1003, 3.0));
-        let mut expected = vec![0.0; 1003];
-        silu_mul_with(Isa::SCALAR, &gate, &up, &mut expected);
+        for activation in ALL {
+            let mut expected = vec![0.0; 1003];
+            gated_with(Isa::SCALAR, activation, &gate, &up, &mut expected);
+            for isa in Isa::available() {
+                let mut out = vec![0.0; 1003];
+                gated_with(isa, activation, &gate, &up, &mut out);
+                assert_same_bits(&out, &expected);
+            }
+        }
+        let mut expected = gate.clone();
+        soft_cap_with(Isa::SCALAR, 20.0, &mut expected);
         for isa in Isa::available() {
-            let mut out = vec![0.0; 1003];
-            silu_mul_with(isa, &gate, &up, &mut out);
+            let mut out = gate.clone();
+            soft_cap_with(isa, 20.0, &mut out);
             assert_same_bits(&out, &expected);
         }
+    }
+
+    #[test]
+    fn the_hyperbolic_tangent_is_as_exact_as_a_float() {
+        // Every 401st float up to where tanh is 1, of both signs.
+        let positive = (0..=10f32.to_bits()).step_by(401).map(f32::from_bits);
+        let worst = positive
+            .flat_map(|x| [x, -x])
+            .filter(|&x| x != 0.0)
+            .map(|x| (f64::from(tanh(x)) / f64::from(x).tanh() - 1.0).abs())
+            .fold(0.0, f64::max);
+        assert!(worst < 2f64.powi(-22), "relative error {worst:e}");
+    }
+
+    #[test]
+    fn a_cap_is_never_exceeded() {
+        let mut x = [0.0, 1e-6, -3.0, 1e30, -1e30, f32::INFINITY];
+        soft_cap(30.0, &mut x);
+        assert_eq!(x[..2], [0.0, 1e-6]);
+        assert!((x[2] + 30.0 * 0.1f32.tanh()).abs() < 1e-6, "{}", x[2]);
+        assert_eq!(x[3..], [30.0, -30.0, 30.0]);
     }
 }

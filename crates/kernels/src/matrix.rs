@@ -57,6 +57,30 @@ impl Matrix {
         self.packed.len()
     }
 
+    /// Keeps the first `rows` rows, and gives the others as a matrix of their own.
+    ///
+    /// # Panics
+    /// If there are not so many rows, or they are not whole groups.
+    #[must_use]
+    pub fn split_off(&mut self, rows: usize) -> Self {
+        assert!(
+            rows <= self.rows && rows.is_multiple_of(GROUP),
+            "{rows} of {} rows, in groups of {GROUP}",
+            self.rows
+        );
+        let kept = Packer::packed_bytes(self.format, rows, self.cols) as usize;
+        let packed = self.packed.split_off(kept);
+        self.packed.shrink_to_fit();
+        let rest = Self {
+            format: self.format,
+            rows: self.rows - rows,
+            cols: self.cols,
+            packed,
+        };
+        self.rows = rows;
+        rest
+    }
+
     /// The packed blocks, by group of rows, then by columns.
     ///
     /// # Panics

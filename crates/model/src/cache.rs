@@ -1,12 +1,15 @@
 //! The paged key–value cache: which pages hold which tokens of which sequence.
 //!
-//! A page holds a fixed number of consecutive tokens for all layers. Each sequence has a table of pages; a page that
-//! several sequences share has a reference count, and is copied when one of them writes into it. Pages are
-//! allocated as they are needed, up to the capacity, and used again after their last reference is gone.
+//! A page holds a fixed number of consecutive tokens for all layers of a kind: those that see the whole sequence, or
+//! those that see a window of its last tokens. Each sequence has a table of pages for each kind; a page that several
+//! sequences share has a reference count, and is copied when one of them writes into it. Pages are allocated as they are
+//! needed, up to the capacity, and used again after their last reference is gone. A page that has left the window
+//! is given back while the sequence goes on; the sequence can then no longer be cut back to where it was needed.
 
-use kernels::kv::{KvLayout, Page};
+use kernels::kv::{KvLayout, KvType};
 
-use crate::Error;
+use crate::pages::{Pages, Table};
+use crate::{Config, Error};
 
 /// Names a sequence of one [`Context`](crate::Context). Ids are not used again: one that was released is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -22,16 +25,24 @@ impl SeqId {
     }
 }
 
+/// Where a layer's keys and values are.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Place {
+    /// Which of the kinds of layers it is of.
+    pub(crate) kind: usize,
+    /// Which layer of its kind.
+    pub(crate) layer: usize,
+}
+
 /// All pages and the sequences that refer to them.
 #[derive(Debug)]
 pub(crate) struct Cache {
-    layout: KvLayout,
-    /// The most pages there may be.
+    /// The most pages there may be of each kind.
     capacity: usize,
-    pages: Vec<Page>,
-    /// How many tables name each page; 0 for those in `free`.
-    references: Vec<u32>,
-    free: Vec<u32>,
+    page_tokens: usize,
+    kinds: Vec<Pages>,
+    /// One for each layer of the model.
+    places: Vec<Place>,
     sequences: Vec<Sequence>,
     /// Places in `sequences` that are not live.
     vacant: Vec<u32>,
@@ -43,36 +54,117 @@ struct Sequence {
     live: bool,
     /// Tokens computed so far.
     len: usize,
-    /// Pages in order; outside of a forward pass exactly as many as `len` needs.
-    table: Vec<u32>,
+    /// One for each kind; outside of a forward pass with exactly as many pages as `len` needs.
+    tables: Vec<Table>,
+}
+
+/// The layouts of a model's pages, one for each kind of layers there is, with the kind's window.
+///
+/// # Errors
+/// [`Error::Kernels`] if the heads or the page size are not supported.
+pub(crate) fn layouts(
+    config: &Config,
+    kv: KvType,
+    page_tokens: usize,
+) -> Result<Vec<(KvLayout, Option<usize>)>, Error> {
+    kinds(config)
+        .into_iter()
+        .map(|window| {
+            let layers = (0..config.layers)
+                .filter(|&layer| config.window(layer) == window)
+                .count();
+            let layout = KvLayout::new(
+                kv,
+                layers,
+                config.kv_heads,
+                config.key_length,
+                config.value_length,
+                page_tokens,
+            )?;
+            Ok((layout, window))
+        })
+        .collect()
+}
+
+/// The windows of a model's layers, each once, in the order in which layers first have them.
+fn kinds(config: &Config) -> Vec<Option<usize>> {
+    let mut kinds = Vec::new();
+    for layer in 0..config.layers {
+        let window = config.window(layer);
+        if !kinds.contains(&window) {
+            kinds.push(window);
+        }
+    }
+    kinds
+}
+
+/// Where the keys and values of each layer are.
+fn places(config: &Config) -> Vec<Place> {
+    let kinds = kinds(config);
+    let mut counts = vec![0; kinds.len()];
+    (0..config.layers)
+        .filter_map(|layer| {
+            let window = config.window(layer);
+            let kind = kinds.iter().position(|&kind| kind == window)?;
+            counts[kind] += 1;
+            Some(Place {
+                kind,
+                layer: counts[kind] - 1,
+            })
+        })
+        .collect()
 }
 
 impl Cache {
     /// An empty cache for `capacity` tokens, rounded up to whole pages.
-    pub(crate) fn new(layout: KvLayout, capacity: usize) -> Self {
-        Self {
-            capacity: capacity.div_ceil(layout.page_tokens()),
-            layout,
-            pages: Vec::new(),
-            references: Vec::new(),
-            free: Vec::new(),
+    ///
+    /// # Errors
+    /// As [`layouts`].
+    pub(crate) fn new(
+        config: &Config,
+        kv: KvType,
+        page_tokens: usize,
+        capacity: usize,
+    ) -> Result<Self, Error> {
+        let layouts = layouts(config, kv, page_tokens)?;
+        let capacity = capacity.div_ceil(page_tokens);
+        Ok(Self {
+            capacity,
+            page_tokens,
+            kinds: layouts
+                .into_iter()
+                .map(|(layout, window)| Pages::new(layout, window, capacity))
+                .collect(),
+            places: places(config),
             sequences: Vec::new(),
             vacant: Vec::new(),
-        }
+        })
     }
 
-    pub(crate) fn layout(&self) -> &KvLayout {
-        &self.layout
+    /// Tokens of a page, of whatever kind.
+    pub(crate) fn page_tokens(&self) -> usize {
+        self.page_tokens
+    }
+
+    /// The pages of all kinds.
+    pub(crate) fn kinds(&self) -> &[Pages] {
+        &self.kinds
+    }
+
+    /// Where a layer's keys and values are.
+    pub(crate) fn place(&self, layer: usize) -> Place {
+        self.places[layer]
     }
 
     /// Bytes of all pages allocated so far, free ones included.
     pub(crate) fn bytes(&self) -> usize {
-        self.pages.len() * self.layout.page_bytes()
+        self.kinds.iter().map(Pages::bytes).sum()
     }
 
-    /// Pages that can still be taken.
+    /// Pages that can still be taken of each kind.
     pub(crate) fn free_pages(&self) -> usize {
-        self.free.len() + (self.capacity - self.pages.len())
+        let free = self.kinds.iter().map(Pages::free_pages);
+        free.min().unwrap_or(self.capacity)
     }
 
     /// A new sequence without tokens.
@@ -81,8 +173,10 @@ impl Cache {
             self.sequences.push(Sequence::default());
             (self.sequences.len() - 1) as u32
         });
+        let kinds = self.kinds.len();
         let sequence = &mut self.sequences[index as usize];
         sequence.live = true;
+        sequence.tables.resize_with(kinds, Table::default);
         SeqId {
             index,
             generation: sequence.generation,
@@ -103,15 +197,21 @@ impl Cache {
 
     /// A new sequence that begins with the first `len` tokens of `id`, sharing its pages.
     pub(crate) fn fork(&mut self, id: SeqId, len: usize) -> Result<SeqId, Error> {
-        let parent = self.sequence_with(id, len)?;
-        let table = parent.table[..len.div_ceil(self.layout.page_tokens())].to_vec();
-        for &page in &table {
-            self.references[page as usize] += 1;
-        }
+        self.sequence_with(id, len)?;
         let child = self.create();
-        let sequence = &mut self.sequences[child.index as usize];
+        let [parent, sequence] = self
+            .sequences
+            .get_disjoint_mut([id.index as usize, child.index as usize])
+            .expect("a sequence just created is another");
         sequence.len = len;
-        sequence.table = table;
+        for ((kind, table), parent) in self
+            .kinds
+            .iter_mut()
+            .zip(&mut sequence.tables)
+            .zip(&parent.tables)
+        {
+            *table = kind.share(parent, len);
+        }
         Ok(child)
     }
 
@@ -127,56 +227,76 @@ impl Cache {
         Ok(self.sequence(id)?.len)
     }
 
-    /// The pages of a sequence, those reserved included.
-    pub(crate) fn table(&self, id: SeqId) -> Result<&[u32], Error> {
-        Ok(&self.sequence(id)?.table)
+    /// The shortest beginning of a sequence, besides none at all, that it can be cut back to.
+    pub(crate) fn least(&self, id: SeqId) -> Result<usize, Error> {
+        let tables = &self.sequence(id)?.tables;
+        let least = self
+            .kinds
+            .iter()
+            .zip(tables)
+            .map(|(kind, table)| kind.least(table));
+        Ok(least.max().unwrap_or(0))
+    }
+
+    /// As [`Self::least`], for any sequence that has grown to `len` tokens.
+    pub(crate) fn least_at(&self, len: usize) -> usize {
+        let least = self.kinds.iter().map(|kind| kind.least_at(len));
+        least.max().unwrap_or(0)
+    }
+
+    /// A sequence's tables, one for each kind; pages reserved are in them, and they are equally long.
+    pub(crate) fn tables(&self, id: SeqId) -> Result<&[Table], Error> {
+        Ok(&self.sequence(id)?.tables)
     }
 
     /// Makes room for `count` more tokens of each sequence, so that they can be stored: all or nothing.
     pub(crate) fn reserve(&mut self, appends: &[(SeqId, usize)]) -> Result<(), Error> {
-        let mut needed = 0;
-        for &(id, count) in appends {
-            needed += self.pages_to_append(self.sequence(id)?, count);
-        }
-        let free = self.free_pages();
-        for &(id, count) in appends {
-            if let Err(error) = self.grow(id.index, count) {
-                self.settle(appends);
-                return Err(match error {
-                    Some(error) => error,
-                    None => Error::CacheFull {
+        for kind in 0..self.kinds.len() {
+            let mut needed = 0;
+            for &(id, count) in appends {
+                let sequence = self.sequence(id)?;
+                needed += self.kinds[kind].needed(&sequence.tables[kind], sequence.len, count);
+            }
+            let free = self.kinds[kind].free_pages();
+            for &(id, count) in appends {
+                let sequence = &mut self.sequences[id.index as usize];
+                let grown = self.kinds[kind].grow(&mut sequence.tables[kind], sequence.len, count);
+                if let Err(error) = grown {
+                    self.settle(appends);
+                    return Err(error.unwrap_or(Error::CacheFull {
                         needed,
                         free,
                         capacity: self.capacity,
-                        page: self.layout.page_tokens(),
-                    },
-                });
+                        page: self.page_tokens,
+                    }));
+                }
             }
         }
         Ok(())
     }
 
-    /// Counts the tokens that were stored.
+    /// Counts the tokens that were stored, and gives back the pages that left a window.
     pub(crate) fn advance(&mut self, appends: &[(SeqId, usize)]) {
         for &(id, count) in appends {
-            self.sequences[id.index as usize].len += count;
+            let sequence = &mut self.sequences[id.index as usize];
+            sequence.len += count;
+            for (kind, table) in self.kinds.iter_mut().zip(&mut sequence.tables) {
+                kind.slide(table, sequence.len);
+            }
         }
     }
 
-    /// Stores keys and values of one layer for the token in place `slot` of page `page`.
+    /// Stores keys and values of the layer at `place` for the token in place `slot` of page `page`.
     pub(crate) fn store(
         &mut self,
+        place: Place,
         page: u32,
         slot: usize,
-        layer: usize,
         keys: &[f32],
         values: &[f32],
     ) {
-        self.pages[page as usize].store(&self.layout, layer, slot, keys, values);
-    }
-
-    pub(crate) fn pages(&self) -> &[Page] {
-        &self.pages
+        let (layout, page) = self.kinds[place.kind].page_mut(page);
+        page.store(layout, place.layer, slot, keys, values);
     }
 
     fn sequence(&self, id: SeqId) -> Result<&Sequence, Error> {
@@ -195,45 +315,15 @@ impl Cache {
                 asked: len,
             });
         }
+        let least = self.least(id)?;
+        if len > 0 && len < least {
+            return Err(Error::LeftWindow {
+                index: id.index,
+                asked: len,
+                least,
+            });
+        }
         Ok(sequence)
-    }
-
-    /// Whether the next token of a sequence goes into a page that another sequence reads.
-    fn writes_shared(&self, sequence: &Sequence) -> bool {
-        !sequence.len.is_multiple_of(self.layout.page_tokens())
-            && sequence
-                .table
-                .last()
-                .is_some_and(|&page| self.references[page as usize] > 1)
-    }
-
-    fn pages_to_append(&self, sequence: &Sequence, count: usize) -> usize {
-        let pages = (sequence.len + count).div_ceil(self.layout.page_tokens());
-        pages - sequence.table.len() + usize::from(self.writes_shared(sequence))
-    }
-
-    /// Takes the pages that `count` more tokens need. `Err(None)` means that the cache is full.
-    fn grow(&mut self, index: u32, count: usize) -> Result<(), Option<Error>> {
-        let sequence = &self.sequences[index as usize];
-        let pages = (sequence.len + count).div_ceil(self.layout.page_tokens());
-        if self.writes_shared(sequence) {
-            let shared = sequence.table[sequence.table.len() - 1];
-            let own = self.acquire()?;
-            let [own_page, shared_page] = self
-                .pages
-                .get_disjoint_mut([own as usize, shared as usize])
-                .expect("a page just acquired is not in use");
-            own_page.copy_from(shared_page);
-            self.drop_reference(shared);
-            if let Some(last) = self.sequences[index as usize].table.last_mut() {
-                *last = own;
-            }
-        }
-        while self.sequences[index as usize].table.len() < pages {
-            let page = self.acquire()?;
-            self.sequences[index as usize].table.push(page);
-        }
-        Ok(())
     }
 
     /// Gives back pages reserved for tokens that did not come.
@@ -244,36 +334,10 @@ impl Cache {
     }
 
     fn shrink(&mut self, index: u32, len: usize) {
-        let pages = len.div_ceil(self.layout.page_tokens());
         let sequence = &mut self.sequences[index as usize];
         sequence.len = len;
-        while self.sequences[index as usize].table.len() > pages {
-            if let Some(page) = self.sequences[index as usize].table.pop() {
-                self.drop_reference(page);
-            }
-        }
-    }
-
-    fn acquire(&mut self) -> Result<u32, Option<Error>> {
-        let page = match self.free.pop() {
-            Some(page) => page,
-            None if self.pages.len() < self.capacity => {
-                self.pages
-                    .push(Page::new(&self.layout).map_err(|error| Some(error.into()))?);
-                self.references.push(0);
-                (self.pages.len() - 1) as u32
-            }
-            None => return Err(None),
-        };
-        self.references[page as usize] = 1;
-        Ok(page)
-    }
-
-    fn drop_reference(&mut self, page: u32) {
-        let references = &mut self.references[page as usize];
-        *references -= 1;
-        if *references == 0 {
-            self.free.push(page);
+        for (kind, table) in self.kinds.iter_mut().zip(&mut sequence.tables) {
+            kind.shrink(table, len);
         }
     }
 }

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use kernels::Pool;
-use kernels::kv::{BLOCK, KvLayout, KvType};
+use kernels::kv::{BLOCK, KvType};
 
 use crate::cache::{Cache, SeqId};
+use crate::rotation::Ropes;
 use crate::scratch::Scratch;
 use crate::{Error, Model, families};
 
@@ -17,16 +18,20 @@ pub struct ContextOptions {
     pub capacity: usize,
     /// How keys and values are stored.
     pub kv: KvType,
+    /// Tokens that any one sequence will have at most. Models with LongRoPE rotate by other factors where that is more than
+    /// they were first trained for.
+    pub context_length: usize,
     /// Tokens of a page, a multiple of [`kernels::kv::BLOCK`]: the unit of sharing between sequences.
     pub page: usize,
 }
 
 impl Default for ContextOptions {
-    /// 2048 tokens as 16-bit floats in pages of 32.
+    /// 2048 tokens, which one sequence may have, as 16-bit floats in pages of 32.
     fn default() -> Self {
         Self {
             capacity: 2048,
             kv: KvType::F16,
+            context_length: 2048,
             page: BLOCK,
         }
     }
@@ -79,6 +84,7 @@ impl<'a> Logits<'a> {
 /// A model at work: its key–value cache and its scratch memory.
 pub struct Context {
     model: Arc<Model>,
+    ropes: Ropes,
     pool: Box<dyn Pool>,
     cache: Cache,
     scratch: Scratch,
@@ -105,16 +111,9 @@ impl Context {
         pool: Box<dyn Pool>,
     ) -> Result<Self, Error> {
         let config = &model.config;
-        let layout = KvLayout::new(
-            options.kv,
-            config.layers,
-            config.kv_heads,
-            config.key_length,
-            config.value_length,
-            options.page,
-        )?;
         Ok(Self {
-            cache: Cache::new(layout, options.capacity),
+            ropes: Ropes::new(config, &model.rope_factors, options.context_length),
+            cache: Cache::new(config, options.kv, options.page, options.capacity)?,
             scratch: Scratch::default(),
             model,
             pool,
@@ -140,7 +139,7 @@ impl Context {
     /// the two writes into a page that both have.
     ///
     /// # Errors
-    /// [`Error::UnknownSequence`], [`Error::BeyondEnd`].
+    /// [`Error::UnknownSequence`], [`Error::BeyondEnd`]; [`Error::LeftWindow`] where [`Self::resumable`] is less than `len`.
     pub fn fork(&mut self, seq: SeqId, len: usize) -> Result<SeqId, Error> {
         self.cache.fork(seq, len)
     }
@@ -148,9 +147,29 @@ impl Context {
     /// Forgets all tokens of `seq` but the first `len`.
     ///
     /// # Errors
-    /// [`Error::UnknownSequence`], [`Error::BeyondEnd`].
+    /// As [`Self::fork`].
     pub fn truncate(&mut self, seq: SeqId, len: usize) -> Result<(), Error> {
         self.cache.truncate(seq, len)
+    }
+
+    /// How many of the first `len` tokens of `seq` it can go on after: `len`, or 0 where the next token would see some whose
+    /// keys and values are gone. Layers with a sliding window give pages back that have left it, and keep one page
+    /// more than they need; so a sequence can always be cut back by a page less one token, and, as long as it is shorter
+    /// than window and page together, to any length.
+    ///
+    /// # Errors
+    /// [`Error::UnknownSequence`].
+    pub fn resumable(&self, seq: SeqId, len: usize) -> Result<usize, Error> {
+        Ok(if len < self.cache.least(seq)? { 0 } else { len })
+    }
+
+    /// As [`Self::resumable`], of a sequence that will have grown to `grown` tokens.
+    pub fn resumable_from(&self, grown: usize, len: usize) -> usize {
+        if len < self.cache.least_at(grown) {
+            0
+        } else {
+            len
+        }
     }
 
     /// Tokens of `seq` that are in the cache.
@@ -163,8 +182,9 @@ impl Context {
 
     /// Tokens for which there are still free pages.
     pub fn free_tokens(&self) -> usize {
-        let page_tokens = self.cache.layout().page_tokens();
-        self.cache.free_pages().saturating_mul(page_tokens)
+        self.cache
+            .free_pages()
+            .saturating_mul(self.cache.page_tokens())
     }
 
     /// Bytes that the key–value cache takes now.
@@ -190,7 +210,13 @@ impl Context {
         let (rows, wanted) = (batch.tokens.len(), batch.wanted.len());
         self.scratch.reserve(config, rows, wanted)?;
         self.scratch.batch.reserve_pages(&mut self.cache)?;
-        families::forward(&self.model, &*self.pool, &mut self.cache, &mut self.scratch);
+        families::forward(
+            &self.model,
+            &self.ropes,
+            &*self.pool,
+            &mut self.cache,
+            &mut self.scratch,
+        );
         self.cache.advance(&self.scratch.batch.appends);
         Ok(Logits {
             values: &self.scratch.logits,

@@ -159,6 +159,19 @@ pub enum Error {
     /// A batch, or an input in it, has no tokens.
     #[error("an input without tokens was given to forward; leave the sequence out of the batch")]
     EmptyInput,
+    /// A sequence is to be cut back to where the next token would see tokens that have left the sliding window.
+    #[error(
+        "sequence {index} can't be cut back to {asked} tokens: keys and values that the next token would see have left the \
+         sliding window; keep {least} at least, or none"
+    )]
+    LeftWindow {
+        /// The sequence's number.
+        index: u32,
+        /// The length asked for.
+        asked: usize,
+        /// The shortest length possible, besides 0.
+        least: usize,
+    },
     /// A length asked for lies beyond the end of a sequence.
     #[error("sequence {index} has {len} tokens; a prefix of {asked} can't be taken")]
     BeyondEnd {

@@ -2,8 +2,9 @@
 
 use gguf::Header;
 use kernels::Format;
-use kernels::kv::{BLOCK, KvLayout, KvType};
+use kernels::kv::{BLOCK, KvType};
 
+use crate::cache::layouts;
 use crate::tensors::{self, Found};
 use crate::{Config, Error};
 
@@ -21,18 +22,38 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Bytes that one token takes in the key–value cache.
+    /// Bytes that one token takes in the key–value cache, as long as no layer has given it back.
+    ///
+    /// # Errors
+    /// [`Error::Kernels`] if the model's heads are not supported.
     pub fn kv_bytes_per_token(&self, kv: KvType) -> Result<usize, Error> {
-        let config = &self.config;
-        let layout = KvLayout::new(
-            kv,
-            config.layers,
-            config.kv_heads,
-            config.key_length,
-            config.value_length,
-            BLOCK,
-        )?;
-        Ok(layout.page_bytes() / BLOCK)
+        let layouts = layouts(&self.config, kv, BLOCK)?;
+        Ok(layouts
+            .iter()
+            .map(|(layout, _)| layout.page_bytes() / BLOCK)
+            .sum())
+    }
+
+    /// About how many bytes a sequence of `tokens` takes in the key–value cache, in pages of `page` tokens, when at most
+    /// `rows` tokens are computed in a batch: layers with a sliding window keep no more than that, a batch and a page.
+    ///
+    /// # Errors
+    /// [`Error::Kernels`] if the model's heads or the page size are not supported.
+    pub fn kv_bytes(
+        &self,
+        kv: KvType,
+        tokens: usize,
+        rows: usize,
+        page: usize,
+    ) -> Result<u64, Error> {
+        let layouts = layouts(&self.config, kv, page)?;
+        Ok(layouts
+            .iter()
+            .map(|(layout, window)| {
+                let kept = window.map_or(tokens, |window| tokens.min(window + rows + 2 * page));
+                (kept.div_ceil(page) as u64).saturating_mul(layout.page_bytes() as u64)
+            })
+            .sum())
     }
 
     /// About how many bytes intermediate results take when at most `rows` tokens are in a batch and logits are
@@ -47,6 +68,7 @@ impl Plan {
                 config.embedding_length + experts.count,
             ),
         };
+        let ropes = 1 + usize::from(config.sliding_window.is_some());
         let activations = config.embedding_length
             + config.heads * config.value_length
             + config.feed_forward_length
@@ -57,7 +79,7 @@ impl Plan {
             + config.heads * config.key_length
             + config.kv_heads * (config.key_length + config.value_length)
             + 2 * config.feed_forward_length
-            + config.rope.dims;
+            + ropes * config.rope.dims;
         let float_bytes = size_of::<f32>() as u64;
         let row_bytes =
             activations as u64 * self.prepared_bytes as u64 + floats as u64 * float_bytes;

@@ -2,9 +2,9 @@
 
 use kernels::Activations;
 use kernels::attention::Span;
-use kernels::rope::RopeAngles;
 
 use crate::cache::Cache;
+use crate::rotation::Angles;
 use crate::step::MixtureScratch;
 use crate::{Config, Error, Input, SeqId, Want};
 
@@ -17,8 +17,8 @@ pub(crate) struct Batch {
     pub(crate) tokens: Vec<u32>,
     /// `[rows]`: each token's place in its sequence.
     pub(crate) positions: Vec<u32>,
-    /// The page tables of all inputs, one after the other.
-    pub(crate) tables: Vec<u32>,
+    /// For each kind of layers, the page tables of all inputs, one after the other.
+    pub(crate) tables: Vec<Vec<u32>>,
     /// One for each input.
     pub(crate) spans: Vec<Span>,
     /// The rows whose logits are wanted, ascending.
@@ -36,7 +36,6 @@ impl Batch {
         self.appends.clear();
         self.tokens.clear();
         self.positions.clear();
-        self.tables.clear();
         self.spans.clear();
         self.wanted.clear();
         for input in inputs {
@@ -51,10 +50,15 @@ impl Batch {
     /// Makes room in the cache for the batch's tokens. On an error the cache is as it was.
     pub(crate) fn reserve_pages(&mut self, cache: &mut Cache) -> Result<(), Error> {
         cache.reserve(&self.appends)?;
+        self.tables.resize_with(cache.kinds().len(), Vec::new);
+        self.tables.iter_mut().for_each(Vec::clear);
+        let mut start = 0;
         for (span, &(seq, _)) in self.spans.iter_mut().zip(&self.appends) {
-            let table = cache.table(seq)?;
-            span.table = self.tables.len();
-            self.tables.extend_from_slice(table);
+            span.table = start;
+            for (all, table) in self.tables.iter_mut().zip(cache.tables(seq)?) {
+                all.extend_from_slice(table.pages());
+                start = all.len();
+            }
         }
         Ok(())
     }
@@ -96,9 +100,9 @@ impl Batch {
     }
 
     fn bytes(&self) -> usize {
+        let tables: usize = self.tables.iter().map(Vec::capacity).sum();
         self.appends.capacity() * size_of::<(SeqId, usize)>()
-            + (self.tokens.capacity() + self.positions.capacity() + self.tables.capacity())
-                * size_of::<u32>()
+            + (self.tokens.capacity() + self.positions.capacity() + tables) * size_of::<u32>()
             + self.spans.capacity() * size_of::<Span>()
             + self.wanted.capacity() * size_of::<usize>()
     }
@@ -108,7 +112,7 @@ impl Batch {
 #[derive(Debug, Default)]
 pub(crate) struct Scratch {
     pub(crate) batch: Batch,
-    pub(crate) angles: RopeAngles,
+    pub(crate) angles: Angles,
     /// The residual stream, `[rows, embedding_length]`.
     pub(crate) residual: Vec<f32>,
     /// Normalized residual stream, `[rows, embedding_length]`.

@@ -4,11 +4,12 @@
 
 mod mixture;
 
-use kernels::rope::Rope;
+use kernels::activation::Activation;
 use kernels::{Activations, Matrix, Pool, activation, attention, for_each_chunk, matmul, norm};
 
 use crate::Config;
-use crate::cache::Cache;
+use crate::cache::{Cache, Place};
+use crate::rotation::Ropes;
 use crate::scratch::Scratch;
 use crate::weights::{Attention, FeedForward, Linear, Model};
 
@@ -22,7 +23,7 @@ const ELEMENTS_PER_CHUNK: usize = 8192;
 pub(crate) struct Step<'a> {
     config: &'a Config,
     pool: &'a dyn Pool,
-    rope: &'a Rope,
+    ropes: &'a Ropes,
     cache: &'a mut Cache,
     scratch: &'a mut Scratch,
     /// Rows that are still computed: all of the batch, and in the last layer those whose logits are wanted.
@@ -34,6 +35,7 @@ impl<'a> Step<'a> {
     /// positions.
     pub(crate) fn new(
         model: &'a Model,
+        ropes: &'a Ropes,
         pool: &'a dyn Pool,
         cache: &'a mut Cache,
         scratch: &'a mut Scratch,
@@ -49,13 +51,16 @@ impl<'a> Step<'a> {
         {
             model.embedding.dequantize_row(token as usize, out);
         }
-        model
-            .rope
-            .angles(&scratch.batch.positions, &mut scratch.angles);
+        if model.config.embedding_scale != 1.0 {
+            for x in &mut scratch.residual {
+                *x *= model.config.embedding_scale;
+            }
+        }
+        ropes.angles(&scratch.batch.positions, &mut scratch.angles);
         Self {
             config: &model.config,
             pool,
-            rope: &model.rope,
+            ropes,
             cache,
             scratch,
             rows,
@@ -100,38 +105,43 @@ impl<'a> Step<'a> {
         }
     }
 
-    /// Rotates queries and keys by their positions.
-    pub(crate) fn rotate(&mut self) {
+    /// Rotates queries and keys by their positions, by the angles of `layer`.
+    pub(crate) fn rotate(&mut self, layer: usize) {
         let length = self.config.key_length;
-        self.rope
-            .apply(&self.scratch.angles, length, &mut self.scratch.queries);
-        self.rope
-            .apply(&self.scratch.angles, length, &mut self.scratch.keys);
+        let scratch = &mut *self.scratch;
+        let windowed = self.config.window(layer).is_some();
+        let (rope, angles) = self.ropes.of(windowed, &scratch.angles);
+        rope.apply(angles, length, &mut scratch.queries);
+        rope.apply(angles, length, &mut scratch.keys);
     }
 
-    /// Stores keys and values in the cache, and `attended = softmax(queries · keysᵀ / √key_length) · values` over all
-    /// earlier tokens of each sequence and the token itself.
+    /// Stores keys and values in the cache, and `attended = softmax(queries · keysᵀ · scale) · values` over the earlier
+    /// tokens of each sequence that are in the layer's window, and the token itself; the scaled products are bounded
+    /// where the model has a soft cap.
     ///
     /// In the last layer, rows whose logits are not wanted are dropped after it: nothing reads them any more.
     pub(crate) fn attend(&mut self, layer: usize) {
-        self.store(layer);
+        let place = self.cache.place(layer);
+        self.store(place);
         let config = self.config;
-        let scale = 1.0 / (config.key_length as f32).sqrt();
         let width = config.heads * config.value_length;
         let scratch = &mut *self.scratch;
         let out = scratch.attended.reset(self.rows, width);
+        let kind = &self.cache.kinds()[place.kind];
         attention::attention(
             self.pool,
             &attention::Cached {
-                layout: self.cache.layout(),
-                pages: self.cache.pages(),
-                tables: &scratch.batch.tables,
+                layout: kind.layout(),
+                pages: kind.as_slice(),
+                tables: &scratch.batch.tables[place.kind],
             },
-            layer,
+            place.layer,
             &scratch.batch.spans,
             &attention::Queries {
                 heads: config.heads,
-                scale,
+                scale: config.attention_scale,
+                soft_cap: config.attention_soft_cap,
+                window: kind.window(),
                 values: &scratch.queries,
             },
             out,
@@ -151,23 +161,28 @@ impl<'a> Step<'a> {
         );
     }
 
-    /// `residual += W · attended + b`
-    pub(crate) fn add_attention_output(&mut self, output: &Linear) {
+    /// `delta = W · attended + b`
+    pub(crate) fn project_attention_output(&mut self, output: &Linear) {
         let scratch = &mut *self.scratch;
         scratch
             .delta
             .resize(self.rows * self.config.embedding_length, 0.0);
         project(self.pool, output, &mut scratch.attended, &mut scratch.delta);
-        add(&mut scratch.residual, &scratch.delta);
     }
 
-    /// `residual += down · (SiLU(gate · normed) ⊙ (up · normed))` (SwiGLU: Shazeer, arXiv:2002.05202)
-    pub(crate) fn add_swiglu(&mut self, weights: &FeedForward) {
+    /// `residual += W · attended + b`
+    pub(crate) fn add_attention_output(&mut self, output: &Linear) {
+        self.project_attention_output(output);
+        self.add_delta();
+    }
+
+    /// `residual += W · (activation(gate · normed) ⊙ (up · normed)) + b` (SwiGLU, GeGLU: Shazeer, arXiv:2002.05202)
+    pub(crate) fn add_feed_forward(&mut self, weights: &FeedForward) {
         self.project_gated(weights);
         self.add_feed_forward_output(&weights.down);
     }
 
-    /// `gated = SiLU(gate · normed) ⊙ (up · normed)`
+    /// `gated = activation(gate · normed) ⊙ (up · normed)`
     pub(crate) fn project_gated(&mut self, weights: &FeedForward) {
         let scratch = &mut *self.scratch;
         let width = self.config.feed_forward_length;
@@ -179,7 +194,15 @@ impl<'a> Step<'a> {
             project(self.pool, linear, &mut scratch.normed, out);
         }
         let gated = scratch.gated.reset(self.rows, width);
-        swiglu(self.pool, &scratch.gate, &scratch.up, width, gated);
+        let activation = self.config.activation;
+        gate(
+            self.pool,
+            activation,
+            &scratch.gate,
+            &scratch.up,
+            width,
+            gated,
+        );
     }
 
     /// `gated = RMSNorm(gated) · weight`
@@ -192,17 +215,38 @@ impl<'a> Step<'a> {
         );
     }
 
-    /// `residual += W · gated + b`
-    pub(crate) fn add_feed_forward_output(&mut self, output: &Linear) {
+    /// `delta = W · gated + b`
+    pub(crate) fn project_feed_forward_output(&mut self, output: &Linear) {
         let scratch = &mut *self.scratch;
         scratch
             .delta
             .resize(self.rows * self.config.embedding_length, 0.0);
         project(self.pool, output, &mut scratch.gated, &mut scratch.delta);
-        add(&mut scratch.residual, &scratch.delta);
     }
 
-    /// `logits = W · RMSNorm(residual) + b` for the rows that are wanted.
+    /// `residual += W · gated + b`
+    pub(crate) fn add_feed_forward_output(&mut self, output: &Linear) {
+        self.project_feed_forward_output(output);
+        self.add_delta();
+    }
+
+    /// `delta = RMSNorm(delta) · weight`
+    pub(crate) fn norm_delta(&mut self, weight: &[f32]) {
+        let epsilon = self.config.norm_epsilon;
+        for_rows(
+            self.pool,
+            &mut self.scratch.delta,
+            weight.len(),
+            &|_, rows| norm::rms_norm_in_place(rows, weight, epsilon),
+        );
+    }
+
+    /// `residual += delta`
+    pub(crate) fn add_delta(&mut self) {
+        add(&mut self.scratch.residual, &self.scratch.delta);
+    }
+
+    /// `logits = W · RMSNorm(residual) + b` for the rows that are wanted, bounded where the model has a soft cap.
     pub(crate) fn project_logits(&mut self, norm: &[f32], weight: &Matrix, bias: &[f32]) {
         self.scratch
             .logits
@@ -214,10 +258,13 @@ impl<'a> Step<'a> {
         let scratch = &mut *self.scratch;
         matmul(self.pool, weight, &mut scratch.normed, &mut scratch.logits);
         add_bias(&mut scratch.logits, bias);
+        if let Some(cap) = self.config.logit_soft_cap {
+            activation::soft_cap(cap, &mut scratch.logits);
+        }
     }
 
-    fn store(&mut self, layer: usize) {
-        let page_tokens = self.cache.layout().page_tokens();
+    fn store(&mut self, place: Place) {
+        let page_tokens = self.cache.page_tokens();
         let (key_width, value_width) = (
             self.config.kv_heads * self.config.key_length,
             self.config.kv_heads * self.config.value_length,
@@ -227,9 +274,9 @@ impl<'a> Step<'a> {
         for span in &batch.spans {
             for position in span.start..span.start + span.rows {
                 self.cache.store(
-                    batch.tables[span.table + position / page_tokens],
+                    place,
+                    batch.tables[place.kind][span.table + position / page_tokens],
                     position % page_tokens,
-                    layer,
                     &self.scratch.keys[row * key_width..][..key_width],
                     &self.scratch.values[row * value_width..][..value_width],
                 );
@@ -283,10 +330,18 @@ fn project(pool: &dyn Pool, linear: &Linear, x: &mut Activations, out: &mut [f32
     add_bias(out, &linear.bias);
 }
 
-/// `out = SiLU(gate) ⊙ up`, rows of `width`.
-fn swiglu(pool: &dyn Pool, gate: &[f32], up: &[f32], width: usize, out: &mut [f32]) {
+/// `out = activation(gate) ⊙ up`, rows of `width`.
+fn gate(
+    pool: &dyn Pool,
+    activation: Activation,
+    gate: &[f32],
+    up: &[f32],
+    width: usize,
+    out: &mut [f32],
+) {
     for_rows(pool, out, width, &|start, out| {
-        activation::silu_mul(&gate[start..][..out.len()], &up[start..][..out.len()], out);
+        let [gate, up] = [gate, up].map(|x| &x[start..][..out.len()]);
+        activation::gated(activation, gate, up, out);
     });
 }
 

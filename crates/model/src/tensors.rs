@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use gguf::{Header, TensorInfo, TensorType};
 use kernels::{Format, Matrix, Packer};
 
+use crate::config::LONG_ROPE_TENSORS;
 use crate::{Config, Error, families};
 
 /// What a tensor is used as.
@@ -79,6 +80,18 @@ impl Specs {
         self.push(name.to_owned(), Shape::Vector { len }, false, None);
     }
 
+    /// What the frequencies of the rotary embedding are divided by.
+    pub(crate) fn rope_factors(&mut self, config: &Config) {
+        let pairs = config.rope.dims / 2;
+        if config.long_rope {
+            for name in LONG_ROPE_TENSORS {
+                self.vector(name, pairs);
+            }
+        } else {
+            self.optional_vector("rope_freqs.weight", pairs);
+        }
+    }
+
     /// Those of transformer block `index`, whose names are given without their `blk.N.`.
     pub(crate) fn layer(&mut self, index: usize) -> LayerSpecs<'_> {
         LayerSpecs { specs: self, index }
@@ -122,6 +135,31 @@ impl LayerSpecs<'_> {
             config.heads * config.value_length,
             width,
         );
+    }
+
+    /// As [`Self::attention`], with queries, keys and values in one tensor, in this order.
+    pub(crate) fn fused_attention(&mut self, config: &Config) {
+        let width = config.embedding_length;
+        self.vector("attn_norm.weight", width);
+        self.matrix(
+            "attn_qkv.weight",
+            width,
+            config.heads * config.key_length
+                + config.kv_heads * (config.key_length + config.value_length),
+        );
+        self.matrix(
+            "attn_output.weight",
+            config.heads * config.value_length,
+            width,
+        );
+    }
+
+    /// As [`Self::gated_feed_forward`], with the gate and what it multiplies in one tensor, in this order.
+    pub(crate) fn fused_gated_feed_forward(&mut self, config: &Config) {
+        let (width, inner) = (config.embedding_length, config.feed_forward_length);
+        self.vector("ffn_norm.weight", width);
+        self.matrix("ffn_up.weight", width, 2 * inner);
+        self.matrix("ffn_down.weight", inner, width);
     }
 
     /// A gated feed-forward network with a norm before it, without biases.

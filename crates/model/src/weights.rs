@@ -1,15 +1,15 @@
 //! A model's weights, packed.
 
 use kernels::Matrix;
-use kernels::rope::Rope;
 
+use crate::rotation::RopeFactors;
 use crate::{Config, Experts};
 
 /// A model whose weights are all there. Immutable; shared between contexts.
 #[derive(Debug)]
 pub struct Model {
     pub(crate) config: Config,
-    pub(crate) rope: Rope,
+    pub(crate) rope_factors: RopeFactors,
     /// `[vocab_size, embedding_length]`
     pub(crate) embedding: Matrix,
     pub(crate) layers: Vec<Layer>,
@@ -70,6 +70,8 @@ pub(crate) struct Attention {
     pub(crate) sub_norm: Vec<f32>,
     /// `[embedding_length, heads · value_length]`
     pub(crate) output: Linear,
+    /// `[embedding_length]`, applied to the output before it is added, or empty.
+    pub(crate) post_norm: Vec<f32>,
 }
 
 /// Gated feed-forward network.
@@ -85,6 +87,8 @@ pub(crate) struct FeedForward {
     pub(crate) sub_norm: Vec<f32>,
     /// `[embedding_length, feed_forward_length]`
     pub(crate) down: Linear,
+    /// `[embedding_length]`, applied to the output before it is added, or empty.
+    pub(crate) post_norm: Vec<f32>,
 }
 
 /// A matrix, its scale and a bias.
@@ -95,4 +99,15 @@ pub(crate) struct Linear {
     pub(crate) scale: f32,
     /// As long as the matrix has rows, or empty.
     pub(crate) bias: Vec<f32>,
+}
+
+impl Linear {
+    /// Keeps the first `rows` outputs, and gives the others: for files that have several projections in one tensor.
+    pub(crate) fn split_off(&mut self, rows: usize) -> Self {
+        Self {
+            weight: self.weight.split_off(rows),
+            scale: self.scale,
+            bias: self.bias.split_off(rows.min(self.bias.len())),
+        }
+    }
 }

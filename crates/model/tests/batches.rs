@@ -141,6 +141,7 @@ fn the_page_size_does_not_matter() {
                     capacity: 512,
                     kv,
                     page,
+                    ..ContextOptions::default()
                 },
             );
             let seq = context.create();
@@ -192,6 +193,7 @@ fn half_precision_keys_and_values_change_logits_only_a_little() {
             capacity: 64,
             kv: KvType::F16,
             page: PAGE,
+            ..ContextOptions::default()
         },
     );
     let seq = context.create();

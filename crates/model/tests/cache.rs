@@ -277,6 +277,7 @@ fn memory_that_cannot_be_had_is_an_error() {
         kv: KvType::F32,
         // A page of 2⁵⁹ bytes: it can be addressed, but not had.
         page: 1 << 50,
+        ..ContextOptions::default()
     };
     let mut context = context_with(&model, options);
     let seq = context.create();

@@ -70,6 +70,7 @@ fn last_logits(model: Model, tokens: &[u32]) -> Vec<f32> {
     let options = ContextOptions {
         capacity: 1024,
         kv: KvType::F32,
+        context_length: 1024,
         page: 64,
     };
     let mut context = Context::new(Arc::new(model), options, Box::new(Serial)).expect("a context");

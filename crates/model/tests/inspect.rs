@@ -198,7 +198,9 @@ fn rope_scaling_is_read() {
         beta_slow: 1.0,
     };
     assert_eq!(scaled("yarn").config().unwrap().rope.scaling, yarn);
-    assert_unsupported(scaled("longrope").config(), "llama.rope.scaling.type");
+    // Its factors are tensors.
+    assert_eq!(scaled("longrope").config().unwrap().rope, linear);
+    assert_unsupported(scaled("dynamic").config(), "llama.rope.scaling.type");
     let old = Parts::llama()
         .set("llama.rope.scale_linear", 2.0f32)
         .config()

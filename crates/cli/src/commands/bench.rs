@@ -81,6 +81,7 @@ fn measure(model: &Arc<Model>, threads: usize, args: &Args) -> Result<Speed> {
     let options = ContextOptions {
         capacity,
         kv: KvType::F16,
+        context_length: capacity,
         page: BLOCK,
     };
     let mut context = Context::new(Arc::clone(model), options, pool)?;

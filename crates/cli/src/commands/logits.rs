@@ -45,6 +45,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let options = ContextOptions {
         capacity: args.ids.len(),
         kv: KvType::F32,
+        context_length: args.ids.len(),
         page: BLOCK,
     };
     let mut context = Context::new(loaded.model, options, threads::pool(args.threads)?)?;

@@ -73,6 +73,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let options = ContextOptions {
         capacity: args.chunk,
         kv: KvType::F32,
+        context_length: args.chunk,
         page: BLOCK,
     };
     let mut context = Context::new(Arc::clone(&model), options, threads::pool(args.threads)?)?;

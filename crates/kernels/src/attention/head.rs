@@ -1,7 +1,7 @@
 //! Attention of the queries that share one key–value head.
 
 use super::Cached;
-use super::rows::{ROWS, Rows};
+use super::rows::{ROWS, Rows, Scoring};
 use super::tile::{self, PANELS, Sums, TILE};
 use crate::isa::Simd;
 use crate::kv::{BLOCK, BlockAt, LANES, MAX_HEAD_LENGTH, Page};
@@ -22,7 +22,9 @@ pub(super) struct Head<'a> {
     pub(super) query_stride: usize,
     /// Where the group begins in a token's queries.
     pub(super) query_start: usize,
-    pub(super) scale: f32,
+    pub(super) scoring: Scoring,
+    /// Tokens that each row sees, itself included.
+    pub(super) window: usize,
     /// The first token's position in the sequence.
     pub(super) position: usize,
     pub(super) out_stride: usize,
@@ -43,10 +45,10 @@ impl Head<'_> {
                 self.out(&rows, row, out).fill(0.0);
             }
             let visible = rows.visible[rows.count - 1];
-            for block in 0..visible.div_ceil(BLOCK) {
+            for block in rows.hidden[0] / BLOCK..visible.div_ceil(BLOCK) {
                 self.score(s, &mut rows, block, &mut scratch);
                 for row in 0..rows.count {
-                    let correction = rows.weigh(row, block * BLOCK, self.scale);
+                    let correction = rows.weigh(row, block * BLOCK, &self.scoring);
                     if correction != 1.0 {
                         self.out(&rows, row, out)
                             .iter_mut()
@@ -72,9 +74,10 @@ impl Head<'_> {
         for row in range {
             let (token, head) = (row / self.group, row % self.group);
             let start = token * self.query_stride + self.query_start + head * layout.key_length();
+            let visible = self.position + token + 1;
             rows.push(
                 &self.queries[start..][..layout.key_length()],
-                self.position + token + 1,
+                visible.saturating_sub(self.window)..visible,
                 token * self.out_stride + self.out_start + head * layout.value_length(),
             );
         }

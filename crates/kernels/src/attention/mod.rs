@@ -23,6 +23,8 @@ use crate::isa::{Isa, Simd, Task};
 use crate::kv::{KvLayout, Page};
 use crate::pool::{Pool, for_each_item};
 
+use rows::Scoring;
+
 /// New tokens of one sequence, whose keys and values are already in the cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Span {
@@ -52,6 +54,11 @@ pub struct Queries<'a> {
     pub heads: usize,
     /// What products of queries and keys are multiplied by.
     pub scale: f32,
+    /// Bounds the scaled products s by cap · tanh(s / cap), where there is one.
+    pub soft_cap: Option<f32>,
+    /// How many tokens each sees, itself included: the last ones. Pages that only hold earlier tokens than all rows of a
+    /// span see are not looked at.
+    pub window: Option<usize>,
     /// `[rows of all spans, heads, key_length]`
     pub values: &'a [f32],
 }
@@ -217,7 +224,11 @@ impl Task for Attend<'_> {
                 queries: &queries.values[item.row * queries.heads * layout.key_length()..],
                 query_stride: queries.heads * layout.key_length(),
                 query_start: kv_head * group * layout.key_length(),
-                scale: queries.scale,
+                scoring: Scoring {
+                    scale: queries.scale,
+                    soft_cap: queries.soft_cap,
+                },
+                window: queries.window.unwrap_or(usize::MAX),
                 position: item.span.start + item.token,
                 out_stride: out_heads * layout.value_length(),
                 out_start: (kv_head - item.kv_heads.start) * group * layout.value_length(),

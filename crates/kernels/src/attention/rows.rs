@@ -1,6 +1,9 @@
 //! The rows of queries that go through a block together, and the state of their softmax.
 
+use std::ops::Range;
+
 use super::tile::TILE;
+use crate::activation::soft_capped;
 use crate::kv::{BLOCK, MAX_HEAD_LENGTH};
 use crate::softmax;
 use crate::sum::Partial;
@@ -9,6 +12,12 @@ use crate::sum::Partial;
 pub(super) const ROWS: usize = 32;
 
 const TILES: usize = ROWS / TILE;
+
+/// How products of queries and keys become scores.
+pub(super) struct Scoring {
+    pub(super) scale: f32,
+    pub(super) soft_cap: Option<f32>,
+}
 
 /// Up to [`ROWS`] rows. What is multiplied with panels is kept by tile, the rows of a tile side by side, so that a
 /// product reads its factors front to back.
@@ -25,7 +34,9 @@ pub(super) struct Rows {
     max: [f32; ROWS],
     /// The sum of exponentials so far, relative to `max`.
     pub(super) sum: [f32; ROWS],
-    /// Tokens that each row sees, from the start of the sequence. Ascending.
+    /// The first token that each row sees: how many are hidden from it. Ascending.
+    pub(super) hidden: [usize; ROWS],
+    /// The end of the tokens that each row sees. Ascending.
     pub(super) visible: [usize; ROWS],
     /// Where each row's result begins.
     pub(super) out_start: [usize; ROWS],
@@ -43,6 +54,7 @@ impl Rows {
             weights: [[[0.0; TILE]; BLOCK]; TILES],
             max: [0.0; ROWS],
             sum: [0.0; ROWS],
+            hidden: [0; ROWS],
             visible: [0; ROWS],
             out_start: [0; ROWS],
         }
@@ -53,14 +65,15 @@ impl Rows {
         self.count = 0;
     }
 
-    /// Adds a row that sees the first `visible` tokens.
+    /// Adds a row that sees the tokens in `seen`.
     #[inline(always)]
-    pub(super) fn push(&mut self, query: &[f32], visible: usize, out_start: usize) {
+    pub(super) fn push(&mut self, query: &[f32], seen: Range<usize>, out_start: usize) {
         let row = self.count;
         self.count += 1;
         self.max[row] = f32::NEG_INFINITY;
         self.sum[row] = 0.0;
-        self.visible[row] = visible;
+        self.hidden[row] = seen.start;
+        self.visible[row] = seen.end;
         self.out_start[row] = out_start;
         let tile = &mut self.queries[row / TILE * self.key_length..];
         for (factors, &x) in tile.iter_mut().zip(query) {
@@ -89,14 +102,28 @@ impl Rows {
     /// Turns the scores of a row in the block that begins with token `start` into weights, and returns what everything
     /// that was summed with earlier weights has to be multiplied by.
     #[inline(always)]
-    pub(super) fn weigh(&mut self, row: usize, start: usize, scale: f32) -> f32 {
+    pub(super) fn weigh(&mut self, row: usize, start: usize, scoring: &Scoring) -> f32 {
         let scores = &mut self.scores[row];
         for score in scores.iter_mut() {
-            *score *= scale;
+            *score *= scoring.scale;
         }
-        let seen = self.visible[row].saturating_sub(start).min(BLOCK);
+        if let Some(cap) = scoring.soft_cap {
+            for score in scores.iter_mut() {
+                *score = soft_capped(cap, *score);
+            }
+        }
+        let [hidden, seen] = [self.hidden[row], self.visible[row]]
+            .map(|token| token.saturating_sub(start).min(BLOCK));
+        scores[..hidden].fill(f32::NEG_INFINITY);
         scores[seen..].fill(f32::NEG_INFINITY);
         let max = softmax::max(scores).max(self.max[row]);
+        if max == f32::NEG_INFINITY {
+            // A block before the row's window, which a row beside it still sees: infinities have no difference.
+            for weights in &mut self.weights[row / TILE] {
+                weights[row % TILE] = 0.0;
+            }
+            return 1.0;
+        }
         let correction = softmax::exp(self.max[row] - max);
         for score in scores.iter_mut() {
             *score = softmax::exp(*score - max);

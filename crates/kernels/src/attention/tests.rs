@@ -49,6 +49,8 @@ const LAYERS: usize = 2;
 /// Sequences with keys, values and queries for all their tokens.
 struct Case {
     shape: Shape,
+    window: Option<usize>,
+    soft_cap: Option<f32>,
     /// Tokens of each sequence.
     lengths: Vec<usize>,
     /// `[sequences][layers][tokens, kv_heads, key_length]`
@@ -95,6 +97,8 @@ impl Case {
                 .map(|&tokens| layers(tokens, heads * key_length, spread).remove(0))
                 .collect(),
             shape,
+            window: None,
+            soft_cap: None,
             lengths: lengths.to_vec(),
         }
     }
@@ -186,6 +190,8 @@ impl Case {
         let queries = Queries {
             heads,
             scale: 0.25,
+            soft_cap: self.soft_cap,
+            window: self.window,
             values: queries,
         };
         attention_with(isa, &Serial, &cached, layer, spans, &queries, &mut out);
@@ -227,7 +233,8 @@ impl Case {
                     let kv_head = head / (heads / kv_heads);
                     let query = &self.queries[sequence][(token * heads + head) * key_length..]
                         [..key_length];
-                    let scores: Vec<f64> = (0..=token)
+                    let first = (token + 1).saturating_sub(self.window.unwrap_or(usize::MAX));
+                    let scores: Vec<f64> = (first..=token)
                         .map(|seen| {
                             let key = &self.keys[sequence][layer]
                                 [(seen * kv_heads + kv_head) * key_length..];
@@ -238,6 +245,10 @@ impl Case {
                                 .sum::<f64>()
                                 * 0.25
                         })
+                        .map(|score| match self.soft_cap.map(f64::from) {
+                            Some(cap) => cap * (score / cap).tanh(),
+                            None => score,
+                        })
                         .collect();
                     let largest = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
                     let weights: Vec<f64> =
@@ -246,7 +257,7 @@ impl Case {
                     for channel in 0..value_length {
                         let value = |seen: usize| {
                             self.values[sequence][layer]
-                                [(seen * kv_heads + kv_head) * value_length + channel]
+                                [((first + seen) * kv_heads + kv_head) * value_length + channel]
                         };
                         let weighted = weights
                             .iter()
@@ -296,6 +307,54 @@ fn agrees_with_the_formula_in_64_bits() {
     }
 }
 
+/// Shorter than a block, whole blocks, neither, and longer than any sequence.
+const WINDOWS: [usize; 5] = [1, 7, 32, 45, 200];
+
+#[test]
+fn a_window_and_a_cap_agree_with_the_formula_in_64_bits() {
+    for window in WINDOWS {
+        let mut case = Case::new(SMOLLM2, &[150, 33, 97], 1.0, 40);
+        case.window = Some(window);
+        case.soft_cap = Some(2.5);
+        let filled = case.fill(KvType::F32, BLOCK);
+        let from = [0, 32, 90];
+        let out = case.run(Isa::best(), &filled, 0, &from);
+        assert_close(&out, &case.reference(0, &from), 1e-5);
+    }
+}
+
+#[test]
+fn a_window_gives_the_same_in_chunks_and_without_the_pages_before_it() {
+    for window in WINDOWS {
+        let mut case = Case::new(SMOLLM2, &[150], 1.0, 41);
+        case.window = Some(window);
+        let filled = case.fill(KvType::F16, BLOCK);
+        let width = 9 * 64;
+        let whole = case.run(Isa::best(), &filled, 1, &[0]);
+        for chunk in [1, 19, 64] {
+            for start in (0..150).step_by(chunk) {
+                let rows = chunk.min(150 - start);
+                let mut tables = filled.tables.clone();
+                tables[..(start + 1).saturating_sub(window) / BLOCK].fill(u32::MAX);
+                let filled = Filled {
+                    tables,
+                    layout: filled.layout.clone(),
+                    pages: filled.pages.clone(),
+                    starts: filled.starts.clone(),
+                };
+                let span = Span {
+                    table: 0,
+                    start,
+                    rows,
+                };
+                let queries = &case.queries[0][start * width..][..rows * width];
+                let alone = case.run_spans(Isa::best(), &filled, 1, &[span], queries, 64);
+                assert_same_bits(&alone, &whole[start * width..][..rows * width]);
+            }
+        }
+    }
+}
+
 #[test]
 fn one_overwhelming_score_selects_its_value() {
     // Scores around 10⁴, rounded to about 10⁻³: so far off are the weights of two that are nearly equal.
@@ -308,8 +367,14 @@ fn one_overwhelming_score_selects_its_value() {
 fn is_the_same_on_every_instruction_set() {
     for (seed, shape) in SHAPES.into_iter().enumerate() {
         for kind in KvType::ALL {
-            let case = Case::new(shape, &[45, 66], 2.0, 20 + seed as u64);
+            let mut case = Case::new(shape, &[45, 66], 2.0, 20 + seed as u64);
             let filled = case.fill(kind, BLOCK);
+            let expected = case.run(Isa::SCALAR, &filled, 0, &[40, 0]);
+            for isa in Isa::available() {
+                assert_same_bits(&case.run(isa, &filled, 0, &[40, 0]), &expected);
+            }
+            case.window = Some(40);
+            case.soft_cap = Some(3.0);
             let expected = case.run(Isa::SCALAR, &filled, 0, &[40, 0]);
             for isa in Isa::available() {
                 assert_same_bits(&case.run(isa, &filled, 0, &[40, 0]), &expected);
@@ -410,6 +475,8 @@ fn does_not_depend_on_the_number_of_threads() {
     let queries = Queries {
         heads: 9,
         scale: 0.25,
+        soft_cap: None,
+        window: None,
         values: &case.queries[0],
     };
     attention(

@@ -50,7 +50,7 @@ fn tensors(config: &Config, specs: &mut Specs) {
 fn block(step: &mut Step, index: usize, layer: &Layer) {
     step.norm(&layer.attention.norm);
     step.project_queries_keys_values(&layer.attention);
-    step.rotate();
+    step.rotate(index);
     step.attend(index);
     step.norm_attended(&layer.attention.sub_norm);
     step.add_attention_output(&layer.attention.output);

@@ -26,7 +26,7 @@ use crate::weights::Layer;
 pub(super) const FAMILY: Family = Family::dense(RopeStyle::Normal, tensors, block);
 
 fn tensors(config: &Config, specs: &mut Specs) {
-    specs.optional_vector("rope_freqs.weight", config.rope.dims / 2);
+    specs.rope_factors(config);
     for layer in 0..config.layers {
         let mut specs = specs.layer(layer);
         specs.attention(config);
@@ -44,10 +44,10 @@ fn tensors(config: &Config, specs: &mut Specs) {
 fn block(step: &mut Step, index: usize, layer: &Layer) {
     step.norm(&layer.attention.norm);
     step.project_queries_keys_values(&layer.attention);
-    step.rotate();
+    step.rotate(index);
     step.attend(index);
     step.add_attention_output(&layer.attention.output);
 
     step.norm(&layer.feed_forward.norm);
-    step.add_swiglu(&layer.feed_forward);
+    step.add_feed_forward(&layer.feed_forward);
 }

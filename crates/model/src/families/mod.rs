@@ -1,20 +1,27 @@
 //! The architecture families: which tensors each has, and what one of its transformer blocks computes.
 
 mod bitnet;
+mod gemma2;
+mod gemma3;
 mod llama;
+mod phi3;
 mod qwen2;
 mod qwen3;
 mod qwen3moe;
+mod smollm3;
 
 use kernels::Pool;
-use kernels::rope::{Rope, RopeStyle};
+use kernels::rope::RopeStyle;
 
 use crate::cache::Cache;
+use crate::config::LONG_ROPE_TENSORS;
+use crate::keys::Keys;
+use crate::rotation::{RopeFactors, Ropes};
 use crate::scratch::Scratch;
 use crate::step::Step;
 use crate::tensors::{Loaded, Spec, Specs};
 use crate::weights::{Attention, FeedForward, Layer, Linear, Model, Router};
-use crate::{Architecture, Config, Error, Experts};
+use crate::{Architecture, Config, Error};
 
 /// What distinguishes an architecture family.
 pub(crate) struct Family {
@@ -24,6 +31,8 @@ pub(crate) struct Family {
     pub(crate) experts: bool,
     /// Whether there may be an output projection that is not the embedding.
     pub(crate) own_output: bool,
+    /// Reads the keys that only this family has, and puts its own defaults in the place of others.
+    pub(crate) configure: fn(&Keys, &mut Config) -> Result<(), Error>,
     /// The tensors besides the embedding, the last norm and the output projection.
     tensors: fn(&Config, &mut Specs),
     /// Computes one transformer block.
@@ -41,6 +50,7 @@ impl Family {
             rope_style,
             experts: false,
             own_output: true,
+            configure: |_, _| Ok(()),
             tensors,
             block,
         }
@@ -51,10 +61,14 @@ impl Family {
 pub(crate) fn family(architecture: Architecture) -> &'static Family {
     match architecture {
         Architecture::Llama => &llama::FAMILY,
+        Architecture::SmolLm3 => &smollm3::FAMILY,
         Architecture::Qwen2 => &qwen2::FAMILY,
         Architecture::Qwen3 => &qwen3::FAMILY,
         Architecture::Qwen3Moe => &qwen3moe::FAMILY,
         Architecture::Bitnet => &bitnet::FAMILY,
+        Architecture::Gemma2 => &gemma2::FAMILY,
+        Architecture::Gemma3 => &gemma3::FAMILY,
+        Architecture::Phi3 => &phi3::FAMILY,
     }
 }
 
@@ -77,10 +91,14 @@ pub(crate) fn tensors(config: &Config) -> Vec<Spec> {
 /// A model of tensors that are all there.
 pub(crate) fn assemble(config: Config, mut tensors: Loaded) -> Result<Model, Error> {
     let layers = (0..config.layers)
-        .map(|layer| assemble_layer(&mut tensors, layer, config.experts))
+        .map(|layer| assemble_layer(&mut tensors, layer, &config))
         .collect::<Result<_, _>>()?;
     Ok(Model {
-        rope: Rope::new(&config.rope, &tensors.vector("rope_freqs.weight")),
+        rope_factors: RopeFactors {
+            every: tensors.vector("rope_freqs.weight"),
+            short: tensors.vector(LONG_ROPE_TENSORS[0]),
+            long: tensors.vector(LONG_ROPE_TENSORS[1]),
+        },
         embedding: tensors.matrix("token_embd.weight")?,
         layers,
         output_norm: tensors.vector("output_norm.weight"),
@@ -96,11 +114,7 @@ pub(crate) fn assemble(config: Config, mut tensors: Loaded) -> Result<Model, Err
 }
 
 /// The tensors all families have, and the optional ones where they are.
-fn assemble_layer(
-    tensors: &mut Loaded,
-    layer: usize,
-    experts: Option<Experts>,
-) -> Result<Layer, Error> {
+fn assemble_layer(tensors: &mut Loaded, layer: usize, config: &Config) -> Result<Layer, Error> {
     let name = |part: &str| format!("blk.{layer}.{part}");
     let mut linear = |part: &str| -> Result<Linear, Error> {
         Ok(Linear {
@@ -112,14 +126,27 @@ fn assemble_layer(
             bias: tensors.vector(&name(&format!("{part}.bias"))),
         })
     };
-    let [query, key, value] = [linear("attn_q")?, linear("attn_k")?, linear("attn_v")?];
-    let output = linear("attn_output")?;
-    let [gate, up, down] = match experts {
-        None => ["ffn_gate", "ffn_up", "ffn_down"],
-        Some(_) => ["ffn_gate_exps", "ffn_up_exps", "ffn_down_exps"],
+    let [query, key, value] = if config.fused {
+        let mut query = linear("attn_qkv")?;
+        let mut key = query.split_off(config.heads * config.key_length);
+        let value = key.split_off(config.kv_heads * config.key_length);
+        [query, key, value]
+    } else {
+        [linear("attn_q")?, linear("attn_k")?, linear("attn_v")?]
     };
-    let [gate, up, down] = [linear(gate)?, linear(up)?, linear(down)?];
-    let router = match experts {
+    let output = linear("attn_output")?;
+    let [gate, up, down] = if config.fused {
+        let mut gate = linear("ffn_up")?;
+        let up = gate.split_off(config.feed_forward_length);
+        [gate, up, linear("ffn_down")?]
+    } else {
+        let names = match config.experts {
+            None => ["ffn_gate", "ffn_up", "ffn_down"],
+            Some(_) => ["ffn_gate_exps", "ffn_up_exps", "ffn_down_exps"],
+        };
+        [linear(names[0])?, linear(names[1])?, linear(names[2])?]
+    };
+    let router = match config.experts {
         None => None,
         Some(experts) => Some(Router {
             weight: tensors.matrix(&name("ffn_gate_inp.weight"))?,
@@ -136,6 +163,7 @@ fn assemble_layer(
             key_norm: tensors.vector(&name("attn_k_norm.weight")),
             sub_norm: tensors.vector(&name("attn_sub_norm.weight")),
             output,
+            post_norm: tensors.vector(&name("post_attention_norm.weight")),
         },
         feed_forward: FeedForward {
             norm: tensors.vector(&name("ffn_norm.weight")),
@@ -143,15 +171,22 @@ fn assemble_layer(
             up,
             sub_norm: tensors.vector(&name("ffn_sub_norm.weight")),
             down,
+            post_norm: tensors.vector(&name("post_ffw_norm.weight")),
         },
         router,
     })
 }
 
 /// Computes the batch planned in `scratch`: stores its keys and values, and leaves the wanted logits in `scratch`.
-pub(crate) fn forward(model: &Model, pool: &dyn Pool, cache: &mut Cache, scratch: &mut Scratch) {
+pub(crate) fn forward(
+    model: &Model,
+    ropes: &Ropes,
+    pool: &dyn Pool,
+    cache: &mut Cache,
+    scratch: &mut Scratch,
+) {
     let block = family(model.config.architecture).block;
-    let mut step = Step::new(model, pool, cache, scratch);
+    let mut step = Step::new(model, ropes, pool, cache, scratch);
     for (index, layer) in model.layers.iter().enumerate() {
         block(&mut step, index, layer);
     }

@@ -37,10 +37,10 @@ fn block(step: &mut Step, index: usize, layer: &Layer) {
     step.norm(&layer.attention.norm);
     step.project_queries_keys_values(&layer.attention);
     step.norm_heads(&layer.attention);
-    step.rotate();
+    step.rotate(index);
     step.attend(index);
     step.add_attention_output(&layer.attention.output);
 
     step.norm(&layer.feed_forward.norm);
-    step.add_swiglu(&layer.feed_forward);
+    step.add_feed_forward(&layer.feed_forward);
 }

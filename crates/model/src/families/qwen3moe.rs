@@ -42,7 +42,7 @@ fn block(step: &mut Step, index: usize, layer: &Layer) {
     step.norm(&layer.attention.norm);
     step.project_queries_keys_values(&layer.attention);
     step.norm_heads(&layer.attention);
-    step.rotate();
+    step.rotate(index);
     step.attend(index);
     step.add_attention_output(&layer.attention.output);
 

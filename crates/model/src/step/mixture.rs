@@ -5,7 +5,7 @@
 
 use kernels::{Activations, matmul, matmul_rows, softmax::softmax};
 
-use super::{Step, add, swiglu};
+use super::{Step, gate};
 use crate::Experts;
 use crate::weights::{FeedForward, Router};
 
@@ -71,8 +71,8 @@ fn choose(row: usize, probabilities: &mut [f32], experts: &Experts, choices: &mu
 }
 
 impl Step<'_> {
-    /// `residual += Σₑ wₑ · downₑ · (SiLU(gateₑ · normed) ⊙ (upₑ · normed))` over the experts that the router chooses for
-    /// each row, with weights in proportion to their probabilities.
+    /// `residual += Σₑ wₑ · downₑ · (activation(gateₑ · normed) ⊙ (upₑ · normed))` over the experts that the router
+    /// chooses for each row, with weights in proportion to their probabilities.
     pub(crate) fn add_mixture(&mut self, router: &Router, weights: &FeedForward) {
         self.choose_experts(router);
         let (width, inner) = (
@@ -114,7 +114,14 @@ impl Step<'_> {
                 matmul_rows(self.pool, matrix, inner_rows.clone(), input, out);
             }
             let gated = scratch.gated.reset(rows, inner);
-            swiglu(self.pool, &scratch.gate, &scratch.up, inner, gated);
+            gate(
+                self.pool,
+                self.config.activation,
+                &scratch.gate,
+                &scratch.up,
+                inner,
+                gated,
+            );
             mixture.output.resize(rows * width, 0.0);
             let outer_rows = expert * width..(expert + 1) * width;
             let (down, output) = (&weights.down.weight, &mut mixture.output);
@@ -126,7 +133,7 @@ impl Step<'_> {
                 }
             }
         }
-        add(&mut scratch.residual, &scratch.delta);
+        self.add_delta();
     }
 
     fn choose_experts(&mut self, router: &Router) {

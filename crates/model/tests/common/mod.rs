@@ -68,6 +68,7 @@ pub(crate) fn context(model: &Arc<Model>, capacity: usize) -> Context {
             capacity,
             kv: KvType::F32,
             page: PAGE,
+            ..ContextOptions::default()
         },
     )
 }
