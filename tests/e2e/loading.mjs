@@ -4,19 +4,17 @@ import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { after, afterEach, before, beforeEach } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { fileURLToPath } from "node:url";
 import { launch } from "./browser.mjs";
+import { launchFirefox } from "./firefox.mjs";
 import { modelPath } from "./demo.mjs";
 import { startFaultServer } from "./fault-server.mjs";
+import { PACKAGE, PAGE, loadIn, modelsIn } from "./pages.mjs";
 
-/** The built package; `cargo xtask pkg` builds it. */
-const PACKAGE = process.env.MINNOW_PACKAGE ?? fileURLToPath(new URL("../../dist/minnow-llm/", import.meta.url));
 const TINY = new URL("../fixtures/models/tiny/", import.meta.url);
-/** Bytes of a stored chunk, as `loader::record::CHUNK_SIZE` has it. */
-export const CHUNK = 2 << 20;
 export const BIG = "/smollm2.gguf";
-const PAGE = Buffer.from('<!doctype html><link rel="icon" href="data:,"><title>Loader tests</title>');
 export const TIMEOUT = { timeout: 120_000 };
+/** With MINNOW_BROWSER=firefox these tests run in stock Firefox instead of Chromium. */
+const inFirefox = process.env.MINNOW_BROWSER === "firefox";
 let browser;
 export let server;
 /** Another origin with the same files. */
@@ -37,7 +35,7 @@ before(async () => {
   server.setFile(BIG, big);
   server.setFile("/tiny.gguf", tiny["llama-q4_1"]);
   elsewhere.setFile("/tiny.gguf", tiny["llama-q4_1"]);
-  browser = await launch();
+  browser = await (inFirefox ? launchFirefox() : launch());
 });
 after(async () => {
   await browser?.close();
@@ -60,28 +58,8 @@ export async function openPage() {
   return page;
 }
 
-/**
- * Loads a model in a page and answers a short prompt with it.
- * @returns {Promise<{ loaded, times, wasm, text, progress } | { error: { name, code, message } }>}
- */
-export function load(source, options = {}, where = page) {
-  return where.evaluate(
-    async ({ source, options }) => {
-      const { Minnow } = await import("/pkg/index.js");
-      const progress = [];
-      try {
-        const minnow = await Minnow.load(source, { contextLength: 256, ...options, onProgress: (at) => progress.push(at) });
-        const { loaded, times, memory } = minnow.info;
-        const { choices } = await minnow.completions.create({ prompt: "abc", max_tokens: 4, temperature: 0 });
-        await minnow.unload();
-        return { loaded, times, wasm: memory.wasm, text: choices[0].text, progress };
-      } catch ({ name, code, message }) {
-        return { error: { name, code, message } };
-      }
-    },
-    { source, options },
-  );
-}
+/** Loads a model in a page, the test's own unless another is named, and answers a short prompt with it. */
+export const load = (source, options = {}, where = page) => loadIn(where, source, options);
 
 /** Loads a model that must load. */
 export async function mustLoad(source, options, where) {
@@ -105,7 +83,7 @@ export async function mustLeaveNothing(source, code, options) {
 }
 
 /** What the store says it has. */
-export const models = (where = page) => where.evaluate(async () => (await import("/pkg/index.js")).Minnow.models.list());
+export const models = (where = page) => modelsIn(where);
 /** The requests that a server has had for a path. */
 export const requests = (path, of = server) => of.log.filter((entry) => entry.path === path);
 
@@ -116,21 +94,4 @@ export async function stored(bytes) {
     if (model?.stored >= bytes) return model.stored;
     await sleep(50);
   }
-}
-
-/** Changes the store behind Minnow's back; `change` runs in the page with the database. */
-export function tamper(change, ...args) {
-  return page.evaluate(
-    async ({ change, args }) => {
-      const request = indexedDB.open("minnow");
-      await new Promise((resolve, reject) => Object.assign(request, { onsuccess: resolve, onerror: reject }));
-      const database = request.result;
-      const table = (name) => database.transaction(name, "readwrite").objectStore(name);
-      const done = (request) =>
-        new Promise((resolve, reject) => Object.assign(request, { onsuccess: () => resolve(request.result), onerror: reject }));
-      await new Function(`return (${change})`)()({ table, done }, ...args);
-      database.close();
-    },
-    { change: String(change), args },
-  );
 }

@@ -49,6 +49,8 @@ pub enum Action {
         token: Token,
         /// Which chunk.
         chunk: ChunkId,
+        /// Its bytes.
+        length: u32,
     },
     /// Store a chunk and its journal entry, both or neither. A release of its bytes may follow at once.
     /// Answer: [`Event::Stored`].

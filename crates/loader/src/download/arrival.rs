@@ -67,8 +67,13 @@ impl Download {
             return;
         }
         let token = self.token();
+        let length = self.parts[chunk.part as usize].length(chunk.index);
         self.reads.insert(token, chunk);
-        self.queue.push_back(Action::Read { token, chunk });
+        self.queue.push_back(Action::Read {
+            token,
+            chunk,
+            length,
+        });
     }
 
     pub(super) fn on_read(&mut self, token: Token, piece: Option<Piece>) {

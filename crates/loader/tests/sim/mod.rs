@@ -262,7 +262,7 @@ impl World {
                 self.bodies.remove(&fetch);
                 None
             }
-            Action::Read { token, chunk } => {
+            Action::Read { token, chunk, .. } => {
                 let bytes = self.chunks.get(&chunk).cloned();
                 let bytes = bytes.filter(|_| !self.dice.chance(self.faults.unreadable));
                 if bytes.is_none() {

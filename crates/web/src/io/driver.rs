@@ -11,20 +11,19 @@ use loader::{Digest, Download, Response};
 use web_sys::AbortSignal;
 
 use super::body::{Body, Failure};
-use super::database::Database;
 use super::fetch::Fetcher;
 use super::globals::{self, Sleep};
 use super::meter::Meter;
+use super::store::{Shelf, Written};
 use super::types::{Progress, TensorSink};
 use super::{abort, quota};
 use crate::Error;
 
 /// What a load works with.
 pub(super) struct Means<'a> {
-    pub(super) id: &'a str,
     pub(super) fetcher: &'a Fetcher<'a>,
-    /// `None` where nothing can be stored; the plan then does not ask for it.
-    pub(super) database: Option<&'a Database>,
+    /// The model's place in the store.
+    pub(super) shelf: &'a Shelf,
     pub(super) progress: &'a dyn Fn(Progress),
     pub(super) signal: Option<&'a AbortSignal>,
 }
@@ -124,14 +123,8 @@ pub(super) async fn run(
                     }
                 }
                 Action::Save { token } => {
-                    let record = plan.record();
-                    let saved = means.database.map(|database| database.put_record(&record));
-                    driver.change(async move {
-                        Some(Event::Stored {
-                            token,
-                            result: finish(saved).await,
-                        })
-                    });
+                    let saved = means.shelf.put_record(&plan.record());
+                    driver.store(token, saved);
                 }
                 other => driver.begin(other),
             }
@@ -149,13 +142,6 @@ pub(super) async fn run(
         {
             plan.handle(event);
         }
-    }
-}
-
-async fn finish(change: Option<impl Future<Output = Result<(), String>>>) -> Result<(), String> {
-    match change {
-        Some(change) => change.await,
-        None => Err("there is no store".to_owned()),
     }
 }
 
@@ -192,12 +178,12 @@ impl<'a> Driver<'a> {
                 self.open.remove(&fetch);
                 self.bodies.remove(&fetch);
             }
-            Action::Read { token, chunk } => self.task(async move {
-                let bytes = match means.database {
-                    Some(database) => database.chunk(means.id, chunk).await.ok().flatten(),
-                    None => None,
-                };
-                let found = match bytes {
+            Action::Read {
+                token,
+                chunk,
+                length,
+            } => self.task(async move {
+                let found = match means.shelf.chunk(chunk, length).await.ok().flatten() {
                     Some(bytes) => Some(Gathered::new(bytes).await),
                     None => None,
                 };
@@ -208,24 +194,17 @@ impl<'a> Driver<'a> {
                 entry,
                 bytes,
             } => {
-                let written = match (means.database, self.held.get(&bytes)) {
-                    (Some(database), Some(bytes)) => {
-                        Some(database.put_chunk(means.id, &entry, bytes))
-                    }
-                    _ => None,
-                };
-                self.change(async move {
-                    Some(Event::Stored {
-                        token,
-                        result: finish(written).await,
-                    })
-                });
+                // What the plan has written it has not released.
+                if let Some(bytes) = self.held.get(&bytes) {
+                    let written = means.shelf.put_chunk(&entry, bytes);
+                    self.store(token, written);
+                }
             }
             Action::Forget => {
-                let removed = means.database.map(|database| database.remove(means.id));
+                let removed = means.shelf.remove();
                 self.change(async {
                     // What could not be removed is still marked incomplete, and checked when it is read.
-                    let _ = finish(removed).await;
+                    let _ = removed.await;
                     None
                 });
             }
@@ -315,6 +294,15 @@ impl<'a> Driver<'a> {
 
     fn task(&mut self, task: impl Future<Output = Done> + 'a) {
         self.tasks.push(Box::pin(task));
+    }
+
+    fn store(&mut self, token: Token, written: Written) {
+        self.change(async move {
+            Some(Event::Stored {
+                token,
+                result: written.await,
+            })
+        });
     }
 
     fn change(&mut self, change: impl Future<Output = Option<Event>> + 'a) {

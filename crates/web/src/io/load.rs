@@ -2,16 +2,16 @@
 
 use js_sys::Date;
 use loader::download::{Options, Summary};
-use loader::record::{CHUNK_SIZE, Place, Record, Stored};
+use loader::record::{CHUNK_SIZE, Record, Stored};
 use loader::{Digest, Download, Source, files};
 use web_sys::AbortSignal;
 
 use super::abort;
-use super::database::{Database, store_failed};
 use super::driver::{Means, run};
 use super::fetch::Fetcher;
 use super::locks::{Lock, Mode};
 use super::resolve::{endpoint, resolve};
+use super::store::{Store, store_failed};
 use super::types::{LoadOptions, Loaded, Progress, Stage, TensorSink};
 use crate::Error;
 use crate::clock::random_seed;
@@ -38,13 +38,10 @@ pub async fn load(
         file: String::new(),
     });
     let fetcher = Fetcher::new(options, &endpoint(options)?);
-    let local = matches!(source, Source::Local(_));
-    let (database, known, why_none) = match open_store(source).await {
-        // Files at hand need not be stored: they are there already.
-        _ if local => (None, None, None),
-        Ok((database, known)) => (Some(database), known, None),
-        Err(reason) => (None, None, Some(reason)),
-    };
+    let store = Store::open().await;
+    // Files at hand need not be stored: they are there already.
+    let keep = !options.memory_only && !matches!(source, Source::Local(_));
+    let known = known(&store, source).await;
     let model = match known.and_then(|record| record.spec()) {
         Some(model) => model,
         None => with_abort(resolve(source, options, &fetcher), signal).await?,
@@ -53,40 +50,33 @@ pub async fn load(
         model.check_origins(allowed)?;
     }
     let id = model.id.clone();
-    let store = database.is_some() && !options.memory_only;
-    let (_lock, stored) = match &database {
-        Some(database) => {
-            let (lock, stored) = claim(database, &id, store, signal).await?;
-            (lock, stored)
-        }
-        None => (None, None),
-    };
+    let (_lock, stored) = claim(&store, &id, keep, signal).await?;
     let plan = Options {
-        store,
+        store: keep,
         seed: random_seed(),
         now_ms: Date::now(),
         chunk_size: CHUNK_SIZE,
-        place: Place::Tables,
+        place: store.place(),
     };
     let plan = Download::new(model, stored, plan);
+    // Dropped before the lock: whoever is next finds no file open.
+    let shelf = store.shelf(&plan.record());
     let means = Means {
-        id: &id,
         fetcher: &fetcher,
-        database: database.as_ref(),
+        shelf: &shelf,
         progress,
         signal,
     };
     let summary = run(plan, &means, sink).await?;
-    let wanted = !options.memory_only && !local;
-    Ok(loaded(id, summary, why_none.filter(|_| wanted)))
+    Ok(loaded(id, summary))
 }
 
-fn loaded(id: String, summary: Summary, why_none: Option<String>) -> Loaded {
+fn loaded(id: String, summary: Summary) -> Loaded {
     Loaded {
         id,
         size: summary.size,
         stored: summary.stored,
-        not_stored: summary.not_stored.or(why_none),
+        not_stored: summary.not_stored,
         downloaded: summary.downloaded,
         read: summary.read,
         repaired: summary.repaired,
@@ -94,29 +84,25 @@ fn loaded(id: String, summary: Summary, why_none: Option<String>) -> Loaded {
     }
 }
 
-/// The store, and the record that `source` was loaded under before if all of it is stored.
-async fn open_store(source: &Source) -> Result<(Database, Option<Record>), String> {
-    let database = Database::open().await?;
-    let Some(alias) = files::alias(source) else {
-        return Ok((database, None));
-    };
-    let records = database.records().await?;
-    let known = records
+/// The record that `source` was loaded under before, if all of it is stored.
+async fn known(store: &Store, source: &Source) -> Option<Record> {
+    let alias = files::alias(source)?;
+    let records = store.records().await.ok()?;
+    records
         .into_iter()
-        .find(|record| record.complete && record.answers_to(&alias));
-    Ok((database, known))
+        .find(|record| record.complete && record.answers_to(&alias))
 }
 
 /// Waits for the model's turn: shared where it can only be read, alone where it has to be downloaded into the store. A load
 /// that stores nothing waits for nobody; chunks that go missing under it are fetched.
 async fn claim(
-    database: &Database,
+    store: &Store,
     id: &str,
-    store: bool,
+    keep: bool,
     signal: Option<&AbortSignal>,
 ) -> Result<(Option<Lock>, Option<Stored>), Error> {
-    let stored = async || database.stored(id).await.map_err(store_failed);
-    if !store {
+    let stored = async || store.stored(id).await.map_err(store_failed);
+    if !keep {
         return Ok((None, stored().await?));
     }
     let shared = Lock::acquire(id, Mode::Shared, signal).await?;

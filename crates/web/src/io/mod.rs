@@ -2,7 +2,6 @@
 
 mod abort;
 mod body;
-mod database;
 mod driver;
 mod fetch;
 mod globals;
@@ -12,6 +11,7 @@ mod meter;
 mod models;
 mod quota;
 mod resolve;
+mod store;
 mod types;
 
 pub use load::load;

@@ -5,8 +5,8 @@ use loader::Digest;
 use loader::record::{ChunkId, JournalEntry, Record};
 use web_sys::AbortSignal;
 
-use super::database::{Database, store_failed};
 use super::locks::{Lock, Mode};
+use super::store::{Store, store_failed};
 use super::types::{Progress, Stage, StoredModel, Usage, Verification};
 use super::{abort, globals, quota};
 use crate::Error;
@@ -16,16 +16,20 @@ use crate::Error;
 /// # Errors
 /// When the store cannot be read.
 pub async fn list() -> Result<Vec<StoredModel>, Error> {
-    let Ok(database) = Database::open().await else {
-        return Ok(Vec::new());
-    };
+    let store = Store::open().await;
     let mut models = Vec::new();
-    for record in database.records().await.map_err(store_failed)? {
-        let journal = database.journal(&record.id).await.map_err(store_failed)?;
+    for record in store.records().await.map_err(store_failed)? {
+        let journal = store.journal(&record.id).await.map_err(store_failed)?;
         models.push(describe(record, &journal));
     }
     models.sort_by(|a, b| b.last_used.total_cmp(&a.last_used));
     Ok(models)
+}
+
+/// The model of that name, or that was loaded from that source.
+async fn find(store: &Store, id: &str) -> Result<Option<Record>, Error> {
+    let records = store.records().await.map_err(store_failed)?;
+    Ok(records.into_iter().find(|record| record.answers_to(id)))
 }
 
 fn describe(record: Record, journal: &[JournalEntry]) -> StoredModel {
@@ -50,15 +54,13 @@ fn stored_bytes(journal: &[JournalEntry]) -> u64 {
 /// # Errors
 /// When the store cannot be written.
 pub async fn remove(id: &str) -> Result<bool, Error> {
-    let Ok(database) = Database::open().await else {
-        return Ok(false);
-    };
-    let records = database.records().await.map_err(store_failed)?;
-    let Some(record) = records.into_iter().find(|record| record.answers_to(id)) else {
+    let store = Store::open().await;
+    let Some(record) = find(&store, id).await? else {
         return Ok(false);
     };
     let _lock = Lock::acquire(&record.id, Mode::Exclusive, None).await?;
-    database.remove(&record.id).await.map_err(store_failed)?;
+    let removed = store.shelf(&record).remove();
+    removed.await.map_err(store_failed)?;
     Ok(true)
 }
 
@@ -98,16 +100,15 @@ pub async fn verify(
     signal: Option<&AbortSignal>,
     progress: &dyn Fn(Progress),
 ) -> Result<Verification, Error> {
-    let database = Database::open().await.map_err(store_failed)?;
-    let records = database.records().await.map_err(store_failed)?;
-    let record = records.into_iter().find(|record| record.answers_to(id));
-    let record = record.ok_or_else(|| {
+    let store = Store::open().await;
+    let record = find(&store, id).await?.ok_or_else(|| {
         Error::invalid(format!(
             "no model {id:?} is stored; list() names those that are"
         ))
     })?;
     let _lock = Lock::acquire(&record.id, Mode::Shared, signal).await?;
-    let journal = database.journal(&record.id).await.map_err(store_failed)?;
+    let shelf = store.shelf(&record);
+    let journal = store.journal(&record.id).await.map_err(store_failed)?;
     let mut found = Verification {
         ok: false,
         good: 0,
@@ -122,18 +123,13 @@ pub async fn verify(
     };
     for entry in &journal {
         abort::check(signal)?;
-        let bytes = database
-            .chunk(&record.id, entry.chunk)
-            .await
-            .map_err(store_failed)?;
-        if is_right(bytes.as_ref(), entry).await {
+        let bytes = shelf.chunk(entry.chunk, entry.length).await;
+        if is_right(bytes.map_err(store_failed)?.as_ref(), entry).await {
             found.good += 1;
         } else {
             found.damaged += 1;
-            database
-                .remove_chunk(&record.id, entry.chunk)
-                .await
-                .map_err(store_failed)?;
+            let removed = shelf.remove_chunk(entry.chunk);
+            removed.await.map_err(store_failed)?;
         }
         at.loaded += u64::from(entry.length);
         progress(at.clone());

@@ -1,0 +1,230 @@
+//! The model store: one interface over what a browser may have.
+//!
+//! Records, the journal and, where there is nothing faster, the chunks are in tables ([`Tables`]): IndexedDB, or, where it may not
+//! be used, nothing at all ([`memory`]). Where the browser has files with synchronous handles (the origin private file
+//! system), the chunks of new models are in files ([`opfs`]): measured, they are read back thirty times as fast
+//! and more (see `docs/performance.md`).
+//!
+//! Nothing here takes locks: who may read and write a model is [`super::locks`]' business.
+
+mod indexed_db;
+mod memory;
+mod opfs;
+mod turns;
+
+use std::rc::Rc;
+
+use futures_util::FutureExt;
+use futures_util::future::LocalBoxFuture;
+use js_sys::Uint8Array;
+use loader::record::{ChunkId, JournalEntry, Place, Record, Stored};
+use web_sys::DomException;
+
+use crate::{Error, ErrorCode};
+use indexed_db::IndexedDb;
+use memory::Memory;
+use opfs::{Files, Folder};
+
+/// What the browser calls a full store.
+const QUOTA_EXCEEDED: &str = "QuotaExceededError";
+
+/// Why the store did not do what was asked, for people.
+pub(super) type Failure = String;
+
+/// What is read.
+pub(super) type Read<'a, T> = LocalBoxFuture<'a, Result<T, Failure>>;
+
+/// Whether a change took effect. Every change is begun at once, and changes take effect in the order of the calls; the
+/// future only waits.
+pub(super) type Written = LocalBoxFuture<'static, Result<(), Failure>>;
+
+/// The tables of [`loader::record`].
+pub(super) trait Tables {
+    /// Every model's record, in this version's layout.
+    fn records(&self) -> Read<'_, Vec<Record>>;
+    /// What is noted of a model's chunks.
+    fn journal<'a>(&'a self, id: &'a str) -> Read<'a, Vec<JournalEntry>>;
+    /// A chunk's bytes, in the browser's memory; `None` if it is not there.
+    fn chunk<'a>(&'a self, id: &'a str, chunk: ChunkId) -> Read<'a, Option<Uint8Array>>;
+    /// Stores a model's record.
+    fn put_record(&self, record: &Record) -> Written;
+    /// Stores a chunk's journal entry and, unless they are elsewhere, its bytes: both or neither.
+    fn put_chunk(&self, id: &str, entry: &JournalEntry, bytes: Option<&Uint8Array>) -> Written;
+    /// Drops a chunk's journal entry and its bytes.
+    fn remove_chunk(&self, id: &str, chunk: ChunkId) -> Written;
+    /// Removes a model's record, journal and chunks.
+    fn remove(&self, id: &str) -> Written;
+}
+
+/// The store as it is open now.
+pub(super) struct Store {
+    tables: Rc<dyn Tables>,
+    files: Option<Files>,
+}
+
+impl Store {
+    /// Opens the best store that the browser has.
+    pub(super) async fn open() -> Self {
+        match IndexedDb::open().await {
+            Ok(tables) => Self {
+                tables: Rc::new(tables),
+                files: Files::open().await,
+            },
+            Err(reason) => Self {
+                tables: Rc::new(Memory { reason }),
+                files: None,
+            },
+        }
+    }
+
+    /// Where the chunks of a new model go.
+    pub(super) fn place(&self) -> Place {
+        match self.files {
+            Some(_) => Place::Files,
+            None => Place::Tables,
+        }
+    }
+
+    /// Every model's record.
+    pub(super) async fn records(&self) -> Result<Vec<Record>, Failure> {
+        self.tables.records().await
+    }
+
+    /// What is noted of a model's chunks.
+    pub(super) async fn journal(&self, id: &str) -> Result<Vec<JournalEntry>, Failure> {
+        self.tables.journal(id).await
+    }
+
+    /// One model's record and journal.
+    pub(super) async fn stored(&self, id: &str) -> Result<Option<Stored>, Failure> {
+        let records = self.records().await?;
+        let Some(record) = records.into_iter().find(|record| record.id == id) else {
+            return Ok(None);
+        };
+        let journal = self.journal(id).await?;
+        Ok(Some(Stored { record, journal }))
+    }
+
+    /// The store as far as it is about the model of `record`.
+    pub(super) fn shelf(&self, record: &Record) -> Shelf {
+        let files = self.files.as_ref();
+        Shelf {
+            tables: self.tables.clone(),
+            folder: files
+                .filter(|_| record.place == Place::Files)
+                .map(|files| Rc::new(files.folder(&record.id, record.chunk_size))),
+            id: record.id.clone(),
+        }
+    }
+}
+
+/// One model in the store. Files that it has opened are closed when it is dropped.
+pub(super) struct Shelf {
+    tables: Rc<dyn Tables>,
+    /// Where the chunks are, if not in the tables.
+    folder: Option<Rc<Folder>>,
+    id: String,
+}
+
+impl Shelf {
+    /// A chunk's bytes, in the browser's memory; `None` if it is not there.
+    pub(super) async fn chunk(
+        &self,
+        chunk: ChunkId,
+        length: u32,
+    ) -> Result<Option<Uint8Array>, Failure> {
+        match &self.folder {
+            Some(folder) => folder.read(chunk, length).await,
+            None => self.tables.chunk(&self.id, chunk).await,
+        }
+    }
+
+    /// Stores the model's record.
+    pub(super) fn put_record(&self, record: &Record) -> Written {
+        let record = record.clone();
+        self.change(|_| ready_now(), move |tables, _| tables.put_record(&record))
+    }
+
+    /// Stores a chunk and its journal entry: both or neither, or the bytes alone, which are then nobody's.
+    pub(super) fn put_chunk(&self, entry: &JournalEntry, bytes: &Uint8Array) -> Written {
+        let (entry, bytes) = (*entry, bytes.clone());
+        let Some(_) = &self.folder else {
+            return self.tables.put_chunk(&self.id, &entry, Some(&bytes));
+        };
+        self.change(
+            move |folder| async move { folder.write(entry.chunk, &bytes).await }.boxed_local(),
+            move |tables, id| tables.put_chunk(id, &entry, None),
+        )
+    }
+
+    /// Drops a chunk: its entry is enough where its bytes are in a file.
+    pub(super) fn remove_chunk(&self, chunk: ChunkId) -> Written {
+        self.change(
+            |_| ready_now(),
+            move |tables, id| tables.remove_chunk(id, chunk),
+        )
+    }
+
+    /// Removes the model with everything that belongs to it. Files go first: what is left when that is interrupted is a
+    /// record, by which the rest is found.
+    pub(super) fn remove(&self) -> Written {
+        self.change(
+            |folder| async move { folder.remove().await }.boxed_local(),
+            |tables, id| tables.remove(id),
+        )
+    }
+
+    /// Changes the files, if there are any, and then the tables; the next change begins when this one has begun
+    /// its last step.
+    fn change(
+        &self,
+        files: impl FnOnce(Rc<Folder>) -> Written + 'static,
+        tables: impl FnOnce(&dyn Tables, &str) -> Written + 'static,
+    ) -> Written {
+        let Some(folder) = self.folder.clone() else {
+            return tables(&*self.tables, &self.id);
+        };
+        let (all, id) = (self.tables.clone(), self.id.clone());
+        let turn = folder.turns.take();
+        let change = async move {
+            let turn = turn.await;
+            files(folder).await?;
+            let end = tables(&*all, &id);
+            drop(turn);
+            end.await
+        };
+        change.boxed_local()
+    }
+}
+
+fn ready_now() -> Written {
+    futures_util::future::ready(Ok(())).boxed_local()
+}
+
+/// The error that a failure of the store is where a call cannot do without it.
+pub(super) fn store_failed(reason: Failure) -> Error {
+    let full = reason.contains(QUOTA_EXCEEDED);
+    let code = if full {
+        ErrorCode::QuotaExceeded
+    } else {
+        ErrorCode::UnsupportedBrowser
+    };
+    Error::new(
+        code,
+        format!(
+            "the model store cannot be used ({reason}); load with store: false to do without it"
+        ),
+    )
+}
+
+fn explain(error: &DomException) -> Failure {
+    match error.name().as_str() {
+        QUOTA_EXCEEDED => full(),
+        name => format!("{name}: {}", error.message()),
+    }
+}
+
+/// Names a full store so that [`store_failed`] knows it again.
+fn full() -> Failure {
+    format!("the browser's storage is full: {QUOTA_EXCEEDED}")
+}

@@ -1,0 +1,285 @@
+//! Chunks in files of the origin private file system, through synchronous handles (<https://fs.spec.whatwg.org/>): a folder per
+//! model, a file per part, each chunk at its number times the chunk size.
+//!
+//! A handle that may write excludes all others, and in browsers that know no modes of opening so does one that only
+//! reads. Who cannot have a handle reads through the file interface that pages have too, which is slower.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
+use js_sys::{Object, Promise, Reflect, Uint8Array};
+use loader::Digest;
+use loader::record::ChunkId;
+use wasm_bindgen::prelude::wasm_bindgen;
+use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::JsFuture;
+use web_sys::{Blob, DomException, FileSystemReadWriteOptions, FileSystemSyncAccessHandle};
+
+use super::Failure;
+use super::turns::Turns;
+use crate::io::globals::{Sleep, describe, storage_manager};
+
+/// The folder of all models.
+const ROOT: &str = "minnow";
+
+/// What the browser says where another handle is open.
+const TAKEN: &str = "NoModificationAllowedError";
+
+/// What it says where there is no such file or folder.
+const NOT_FOUND: &str = "NotFoundError";
+
+/// How often and after how many milliseconds a handle is asked for again: that of a tab that has just been closed may live
+/// a little longer than the tab.
+const ATTEMPTS: u32 = 40;
+const PAUSE_MS: f64 = 50.0;
+
+#[wasm_bindgen]
+extern "C" {
+    type Manager;
+
+    #[wasm_bindgen(method, catch, js_name = getDirectory)]
+    fn directory(this: &Manager) -> Result<Promise, JsValue>;
+
+    /// `FileSystemDirectoryHandle`.
+    #[derive(Clone)]
+    type Directory;
+
+    #[wasm_bindgen(method, catch, js_name = getDirectoryHandle)]
+    fn directory(this: &Directory, name: &str, options: &Object) -> Result<Promise, JsValue>;
+
+    #[wasm_bindgen(method, catch, js_name = getFileHandle)]
+    fn file(this: &Directory, name: &str, options: &Object) -> Result<Promise, JsValue>;
+
+    #[wasm_bindgen(method, catch, js_name = removeEntry)]
+    fn remove(this: &Directory, name: &str, options: &Object) -> Result<Promise, JsValue>;
+
+    /// `FileSystemFileHandle`.
+    type FileHandle;
+
+    #[wasm_bindgen(method, catch, js_name = createSyncAccessHandle)]
+    fn open(this: &FileHandle, options: &Object) -> Result<Promise, JsValue>;
+
+    #[wasm_bindgen(method, catch, js_name = getFile)]
+    fn snapshot(this: &FileHandle) -> Result<Promise, JsValue>;
+}
+
+/// The folder of all models.
+pub(super) struct Files {
+    root: Directory,
+}
+
+/// One model's folder.
+pub(super) struct Folder {
+    root: Directory,
+    name: String,
+    chunk_size: u32,
+    open: RefCell<BTreeMap<u32, Open>>,
+    /// Changes, and whatever opens a file, happen one after the other.
+    pub(super) turns: Turns,
+}
+
+/// How a part's file is open.
+#[derive(Clone)]
+enum Open {
+    Writing(FileSystemSyncAccessHandle),
+    Reading(FileSystemSyncAccessHandle),
+    /// Another tab has the handle.
+    Snapshot(Blob),
+}
+
+/// What a file is opened for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    Read,
+    Write,
+}
+
+impl Files {
+    /// Opens the file system; `None` where the browser has none, or none with synchronous handles, or grants none here.
+    pub(super) async fn open() -> Option<Self> {
+        has_handles().then_some(())?;
+        let manager: Manager = storage_manager()?.unchecked_into();
+        let top: Directory = settle(manager.directory()).await.ok()?.unchecked_into();
+        let root = settle(top.directory(ROOT, &options("create", true)))
+            .await
+            .ok()?;
+        Some(Self {
+            root: root.unchecked_into(),
+        })
+    }
+
+    /// The folder of one model. Ids may be any text and of any length; names of files may not.
+    pub(super) fn folder(&self, id: &str, chunk_size: u32) -> Folder {
+        Folder {
+            root: self.root.clone(),
+            name: Digest::of(id.as_bytes()).to_string(),
+            chunk_size,
+            open: RefCell::default(),
+            turns: Turns::new(),
+        }
+    }
+}
+
+fn has_handles() -> bool {
+    let class = js_sys::global();
+    Reflect::has(&class, &JsValue::from_str("FileSystemSyncAccessHandle")).unwrap_or(false)
+}
+
+impl Folder {
+    /// A chunk's bytes; `None` if the file ends before them.
+    pub(super) async fn read(
+        &self,
+        chunk: ChunkId,
+        length: u32,
+    ) -> Result<Option<Uint8Array>, Failure> {
+        let known = self.open.borrow().get(&chunk.part).cloned();
+        let open = match known {
+            Some(open) => open,
+            None => {
+                let _turn = self.turns.take().await;
+                self.file(chunk.part, Purpose::Read).await?
+            }
+        };
+        let at = self.start(chunk);
+        let bytes = match open {
+            Open::Writing(handle) | Open::Reading(handle) => {
+                let bytes = Uint8Array::new_with_length(length);
+                let read = handle.read_with_js_u8_array_and_options(&bytes, &place(at));
+                let read = read.map_err(|error| explain(&error))?;
+                (read == f64::from(length)).then_some(bytes)
+            }
+            Open::Snapshot(file) => {
+                let slice = file.slice_with_f64_and_f64(at, at + f64::from(length));
+                let slice = slice.map_err(|error| explain(&error))?;
+                let buffer = settle(Ok(slice.array_buffer())).await;
+                let bytes = Uint8Array::new(&buffer.map_err(|error| explain(&error))?);
+                (bytes.length() == length).then_some(bytes)
+            }
+        };
+        Ok(bytes)
+    }
+
+    /// Writes a chunk's bytes and waits until they are on the disk.
+    pub(super) async fn write(&self, chunk: ChunkId, bytes: &Uint8Array) -> Result<(), Failure> {
+        let Open::Writing(handle) = self.file(chunk.part, Purpose::Write).await? else {
+            return Err("the file is not open for writing".to_owned());
+        };
+        let written = handle.write_with_js_u8_array_and_options(bytes, &place(self.start(chunk)));
+        let written = written.map_err(|error| explain(&error))?;
+        if written < f64::from(bytes.length()) {
+            return Err(super::full());
+        }
+        handle.flush().map_err(|error| explain(&error))
+    }
+
+    /// Removes the folder with its files.
+    pub(super) async fn remove(&self) -> Result<(), Failure> {
+        self.close();
+        let recursive = options("recursive", true);
+        match patiently(|| self.root.remove(&self.name, &recursive)).await {
+            Err(error) if name(&error) != NOT_FOUND => Err(explain(&error)),
+            _ => Ok(()),
+        }
+    }
+
+    /// First byte of a chunk within its part's file; files are far smaller than 2^53 bytes.
+    fn start(&self, chunk: ChunkId) -> f64 {
+        f64::from(chunk.index) * f64::from(self.chunk_size)
+    }
+
+    /// A part's file, opened if it is not yet, or not for this purpose.
+    async fn file(&self, part: u32, purpose: Purpose) -> Result<Open, Failure> {
+        let known = self.open.borrow_mut().remove(&part);
+        let open = match known {
+            Some(open @ Open::Writing(_)) => open,
+            Some(open) if purpose == Purpose::Read => open,
+            other => {
+                other.iter().for_each(Open::close);
+                let opened = self.opened(part, purpose).await;
+                opened.map_err(|error| explain(&error))?
+            }
+        };
+        self.open.borrow_mut().insert(part, open.clone());
+        Ok(open)
+    }
+
+    async fn opened(&self, part: u32, purpose: Purpose) -> Result<Open, JsValue> {
+        let writing = purpose == Purpose::Write;
+        let create = options("create", writing);
+        let folder = settle(self.root.directory(&self.name, &create)).await?;
+        let folder: Directory = folder.unchecked_into();
+        let file: FileHandle = settle(folder.file(&part.to_string(), &create))
+            .await?
+            .unchecked_into();
+        if writing {
+            let handle = patiently(|| file.open(&Object::new())).await?;
+            return Ok(Open::Writing(handle.unchecked_into()));
+        }
+        match settle(file.open(&options("mode", "read-only"))).await {
+            Ok(handle) => Ok(Open::Reading(handle.unchecked_into())),
+            Err(error) if name(&error) == TAKEN => {
+                let snapshot = settle(file.snapshot()).await?;
+                Ok(Open::Snapshot(snapshot.unchecked_into()))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn close(&self) {
+        let open = std::mem::take(&mut *self.open.borrow_mut());
+        open.values().for_each(Open::close);
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+impl Open {
+    fn close(&self) {
+        if let Self::Writing(handle) | Self::Reading(handle) = self {
+            handle.close();
+        }
+    }
+}
+
+/// Does something that another tab's handle may still be in the way of.
+async fn patiently(attempt: impl Fn() -> Result<Promise, JsValue>) -> Result<JsValue, JsValue> {
+    for _ in 1..ATTEMPTS {
+        match settle(attempt()).await {
+            Err(error) if name(&error) == TAKEN => Sleep::ms(PAUSE_MS).wait().await,
+            result => return result,
+        }
+    }
+    settle(attempt()).await
+}
+
+async fn settle(promise: Result<Promise, JsValue>) -> Result<JsValue, JsValue> {
+    JsFuture::from(promise?).await
+}
+
+fn name(error: &JsValue) -> String {
+    error.dyn_ref().map_or_else(String::new, DomException::name)
+}
+
+fn explain(error: &JsValue) -> Failure {
+    match error.dyn_ref::<DomException>() {
+        Some(error) => super::explain(error),
+        None => describe(error),
+    }
+}
+
+fn options(key: &str, value: impl Into<JsValue>) -> Object {
+    let options = Object::new();
+    // A plain object takes any property.
+    let _ = Reflect::set(&options, &JsValue::from_str(key), &value.into());
+    options
+}
+
+fn place(at: f64) -> FileSystemReadWriteOptions {
+    let options = FileSystemReadWriteOptions::new();
+    options.set_at(at);
+    options
+}
