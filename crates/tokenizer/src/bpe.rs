@@ -9,7 +9,7 @@ use hashbrown::HashTable;
 use crate::Error;
 use crate::bytes;
 use crate::merge::{Merge, Merger, NO_TOKEN, Symbol};
-use crate::pretokenizer::PreTokenizer;
+use crate::pretokenizer::{PreTokenizer, Rule};
 use crate::vocabulary::Vocabulary;
 
 const PRE: &str = "tokenizer.ggml.pre";
@@ -26,15 +26,12 @@ pub(crate) struct Bpe {
 }
 
 impl Bpe {
-    /// Reads the pre-tokenizer's name and the merges. `pre` absent means `default`.
+    /// Reads the merges; words are cut by `rule`.
     pub(crate) fn from_metadata(
         metadata: &Metadata,
+        rule: Rule,
         vocabulary: &Vocabulary,
     ) -> Result<Self, Error> {
-        let name = metadata.string(PRE)?.unwrap_or_default();
-        let pre = PreTokenizer::from_name(name).ok_or_else(|| Error::UnknownPreTokenizer {
-            value: name.to_owned(),
-        })?;
         let merges = metadata
             .strings(MERGES)?
             .ok_or(Error::MissingKey { key: MERGES })?;
@@ -44,8 +41,8 @@ impl Bpe {
                 .unwrap_or(NO_TOKEN)
         });
         Ok(Self {
-            pre,
-            whole_words_first: whole_words_first(name),
+            pre: PreTokenizer::new(rule),
+            whole_words_first: rule.whole_words_first,
             byte_ids,
             merges: Merges::new(merges, vocabulary)?,
         })
@@ -79,28 +76,12 @@ impl Bpe {
     }
 }
 
-/// Whether models with pre-tokenizer `name` look a word up before they merge (`ignore_merges` in `tokenizer.json`).
-/// GGUF does not carry the flag; llama.cpp derives it from the name.
-fn whole_words_first(name: &str) -> bool {
-    matches!(
-        name,
-        "llama-bpe"
-            | "llama3"
-            | "llama-v3"
-            | "falcon3"
-            | "falcon-h1"
-            | "pixtral"
-            | "midm-2.0"
-            | "lfm2"
-            | "glm4"
-            | "glm5"
-    )
-}
-
-/// Whether models with pre-tokenizer `name` start a text with the beginning-of-sequence token unless the file says.
-pub(crate) fn adds_bos_by_default(metadata: &Metadata) -> Result<bool, Error> {
+/// The rule that the file names.
+pub(crate) fn rule(metadata: &Metadata) -> Result<Rule, Error> {
     let name = metadata.string(PRE)?.unwrap_or_default();
-    Ok(whole_words_first(name) && !matches!(name, "glm4" | "glm5"))
+    Rule::from_name(name).ok_or_else(|| Error::UnknownPreTokenizer {
+        value: name.to_owned(),
+    })
 }
 
 /// Pairs of tokens and what they merge into, in the order in which training found them.

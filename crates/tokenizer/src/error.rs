@@ -26,8 +26,7 @@ pub enum Error {
 
     /// The rule that cuts text into words is not one of ours. Guessing another would give wrong ids without notice.
     #[error(
-        "`tokenizer.ggml.pre` is `{value}`, a pre-tokenizer that is not supported; supported are {}",
-        crate::pretokenizer::SUPPORTED
+        "`tokenizer.ggml.pre` is `{value}`, a pre-tokenizer that is not supported; words would be cut in the wrong places"
     )]
     UnknownPreTokenizer {
         /// The file's value.

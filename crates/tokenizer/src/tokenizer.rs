@@ -70,13 +70,14 @@ impl Tokenizer {
             .ok_or(Error::MissingKey { key: MODEL })?;
         let (algorithm, roles, space_prefix) = match model {
             "gpt2" => {
+                let rule = bpe::rule(metadata)?;
                 let defaults = Defaults {
-                    add_bos: bpe::adds_bos_by_default(metadata)?,
+                    add_bos: rule.adds_bos,
                     ..Defaults::default()
                 };
                 let roles = Roles::from_metadata(metadata, &mut vocabulary, defaults)?;
                 (
-                    Algorithm::Bpe(Bpe::from_metadata(metadata, &vocabulary)?),
+                    Algorithm::Bpe(Bpe::from_metadata(metadata, rule, &vocabulary)?),
                     roles,
                     false,
                 )

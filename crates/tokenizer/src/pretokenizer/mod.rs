@@ -1,131 +1,89 @@
 //! Cutting a text into words before byte-level BPE, as each family of models was trained with.
 //!
-//! The rules are published as regular expressions, each quoted here above its matcher. Written by hand they need no
-//! regular-expression engine, take linear time, and are tested against such an engine on random text.
-//! Names and what they stand for: `llama_vocab::impl::load` in
-//! <https://github.com/ggml-org/llama.cpp/blob/master/src/llama-vocab.cpp>.
+//! The rules are published as regular expressions. [`rules`] has them as they are; [`expression`] matches what they are
+//! made of in linear time, without the size of a general engine. Both are tested against such an engine on random text.
 
-mod class;
-mod gpt2;
-mod llama3;
+mod expression;
+mod rules;
+mod set;
 #[cfg(test)]
 mod tests;
+mod thousands;
 
-use class::{is_falcon_punctuation, is_number};
+use expression::Expression;
+pub(crate) use rules::Rule;
+use set::Set;
 
-/// The values of `tokenizer.ggml.pre` that [`PreTokenizer::from_name`] knows, for the message that refuses another.
-pub(crate) const SUPPORTED: &str =
-    "`smollm`, `qwen2`, `llama-bpe`, `gpt-2`, `default` and names for the same rules";
+/// A rule ready for use: it cuts a text into words. Concatenated, the words are the text.
+#[derive(Debug)]
+pub(crate) struct PreTokenizer {
+    steps: Vec<Step>,
+}
 
-/// A rule that cuts a text into words. Concatenated, the words are the text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum PreTokenizer {
-    /// GPT-2's expression alone.
-    Gpt2,
-    /// Every digit apart, then GPT-2's expression.
-    SmolLm,
-    /// GPT-4's expression as Llama 3 has it: up to three digits a word.
-    Llama3,
-    /// The same with one digit a word.
-    Qwen2,
-    /// Falcon's: runs of punctuation apart, then GPT-2's expression, then digits in threes.
-    Default,
+/// What cuts the pieces that the step before left.
+#[derive(Debug)]
+enum Step {
+    Expression(Expression),
+    /// `\s+$`, which as an expression would look from every space to where the white space ends.
+    TrailingSpace,
+    Thousands {
+        digits: Set,
+        whole_words: bool,
+    },
 }
 
 impl PreTokenizer {
-    /// The rule that `tokenizer.ggml.pre` names; a file without the key or with an empty one means `default`.
-    pub(crate) fn from_name(name: &str) -> Option<Self> {
-        Some(match name {
-            "" | "default" => Self::Default,
-            "gpt-2" | "phi-2" | "gigachat" | "a.x-4.0" | "mellum" | "exaone4" | "mpt" | "olmo"
-            | "jais" | "trillion" | "granite-docling" => Self::Gpt2,
-            "smollm" | "starcoder" | "refact" | "command-r" | "codeshell" | "exaone"
-            | "minerva-7b" | "mellum2" => Self::SmolLm,
-            "llama-bpe" | "llama3" | "llama-v3" | "falcon3" | "falcon-h1" | "pixtral"
-            | "midm-2.0" | "lfm2" | "dbrx" | "smaug-bpe" | "chatglm-bpe" | "glm4" | "glm5" => {
-                Self::Llama3
-            }
-            "qwen2" | "deepseek-r1-qwen" | "kormo" | "f2llmv2" | "megrez" | "stablelm2"
-            | "hunyuan" | "solar-open" | "grok-2" => Self::Qwen2,
-            _ => return None,
-        })
+    /// Reads the expressions of `rule`.
+    pub(crate) fn new(rule: Rule) -> Self {
+        let steps = rule.expressions.iter().map(|&source| match source {
+            rules::TRAILING_SPACE => Step::TrailingSpace,
+            rules::THOUSANDS => Step::thousands("Nd", true),
+            rules::NUMBERS_IN_THREES => Step::thousands("N", false),
+            _ => Step::Expression(Expression::new(source)),
+        });
+        Self {
+            steps: steps.collect(),
+        }
     }
 
     /// Calls `word` with each word of `text` in order.
-    pub(crate) fn split<'t>(self, text: &'t str, word: &mut dyn FnMut(&'t str)) {
+    pub(crate) fn split<'t>(&self, text: &'t str, word: &mut dyn FnMut(&'t str)) {
+        split(&self.steps, text, word);
+    }
+}
+
+fn split<'t>(steps: &[Step], text: &'t str, word: &mut dyn FnMut(&'t str)) {
+    match steps {
+        [] => word(text),
+        [step] => step.split(text, word),
+        [step, rest @ ..] => step.split(text, &mut |piece| split(rest, piece, word)),
+    }
+}
+
+impl Step {
+    fn thousands(category: &str, whole_words: bool) -> Self {
+        let mut digits = Set::default();
+        digits.add_property(category);
+        Self::Thousands {
+            digits,
+            whole_words,
+        }
+    }
+
+    fn split<'t>(&self, text: &'t str, each: &mut dyn FnMut(&'t str)) {
         match self {
-            Self::Gpt2 => words(text, gpt2::word, word),
-            Self::Llama3 => words(text, |rest| llama3::word(rest, 3), word),
-            Self::Qwen2 => words(text, |rest| llama3::word(rest, 1), word),
-            // "\p{N}" apart, and GPT-2's expression between.
-            Self::SmolLm => runs(text, is_number, &mut |run, numeric| match numeric {
-                true => run.split_inclusive(|_| true).for_each(&mut *word),
-                false => words(run, gpt2::word, word),
-            }),
-            // "[\p{P}\$\+<=>\^~\|]+" apart, GPT-2's expression, "\p{N}+" apart, "[0-9][0-9][0-9]" apart.
-            Self::Default => runs(text, is_falcon_punctuation, &mut |run, _| {
-                words(run, gpt2::word, &mut |part| {
-                    runs(part, is_number, &mut |part, _| threes(part, word));
-                });
-            }),
-        }
-    }
-}
-
-/// Calls `each` with the words of `text`; `length` gives the length in bytes of the first word of a text, at least 1.
-fn words<'t>(mut text: &'t str, length: impl Fn(&str) -> usize, each: &mut dyn FnMut(&'t str)) {
-    while !text.is_empty() {
-        let (word, rest) = text.split_at(length(text));
-        each(word);
-        text = rest;
-    }
-}
-
-/// Calls `each` with the longest runs of characters that agree on `matches`, and with what they agree on.
-fn runs<'t>(
-    mut text: &'t str,
-    matches: impl Fn(char) -> bool,
-    each: &mut dyn FnMut(&'t str, bool),
-) {
-    while let Some(first) = text.chars().next() {
-        let matched = matches(first);
-        let (run, rest) = text.split_at(run_length(text, |c| matches(c) == matched));
-        each(run, matched);
-        text = rest;
-    }
-}
-
-/// Cuts every three ASCII digits in a row out of `text`, from the left.
-fn threes<'t>(text: &'t str, each: &mut dyn FnMut(&'t str)) {
-    const GROUP: usize = 3;
-    let (mut start, mut digits) = (0, 0);
-    for (at, byte) in text.bytes().enumerate() {
-        digits = if byte.is_ascii_digit() { digits + 1 } else { 0 };
-        if digits == GROUP {
-            let end = at + 1;
-            if start < end - GROUP {
-                each(&text[start..end - GROUP]);
+            Self::Expression(expression) => expression.split(text, each),
+            Self::TrailingSpace => {
+                let (text, space) = text.split_at(text.trim_end().len());
+                [text, space]
+                    .into_iter()
+                    .filter(|piece| !piece.is_empty())
+                    .for_each(each);
             }
-            each(&text[end - GROUP..end]);
-            (start, digits) = (end, 0);
+            Self::Thousands {
+                digits,
+                whole_words,
+            } => thousands::split(text, digits, *whole_words, each),
         }
-    }
-    if start < text.len() {
-        each(&text[start..]);
-    }
-}
-
-/// Length in bytes of the characters at the start of `text` that `matches` accepts.
-fn run_length(text: &str, matches: impl Fn(char) -> bool) -> usize {
-    text.find(|c| !matches(c)).unwrap_or(text.len())
-}
-
-/// `\s+(?!\S)|\s+` where `text` starts with white space: a run of it, less its last character if a word follows,
-/// which that character then belongs to.
-fn spaces(text: &str) -> usize {
-    let run = run_length(text, char::is_whitespace);
-    match text[..run].char_indices().next_back() {
-        Some((last, _)) if run < text.len() && last > 0 => last,
-        _ => run,
     }
 }

@@ -59,9 +59,9 @@ fn an_unknown_algorithm_is_named() {
 
 #[test]
 fn an_unknown_pre_tokenizer_is_named() {
-    let message = refusal([("tokenizer.ggml.pre", text("tekken"))]);
+    let message = refusal([("tokenizer.ggml.pre", text("jais-2"))]);
     assert!(
-        message.contains("`tokenizer.ggml.pre` is `tekken`"),
+        message.contains("`tokenizer.ggml.pre` is `jais-2`"),
         "{message}"
     );
 }
