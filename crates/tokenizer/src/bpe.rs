@@ -12,7 +12,8 @@ use crate::merge::{Merge, Merger, NO_TOKEN, Symbol};
 use crate::pretokenizer::{PreTokenizer, Rule};
 use crate::vocabulary::Vocabulary;
 
-const PRE: &str = "tokenizer.ggml.pre";
+/// Names the [`Rule`] by which words are cut.
+pub(crate) const PRE: &str = "tokenizer.ggml.pre";
 const MERGES: &str = "tokenizer.ggml.merges";
 
 /// A byte-level BPE over a vocabulary.

@@ -17,7 +17,7 @@ pub enum Error {
 
     /// The tokenizer's algorithm is not one of ours.
     #[error(
-        "`tokenizer.ggml.model` is `{value}`; supported are `gpt2` (byte-level BPE) and `llama` (SentencePiece BPE)"
+        "`tokenizer.ggml.model` is `{value}`; supported are `gpt2` (byte-level BPE), `llama` (SentencePiece BPE), `t5` (unigram) and `bert` (WordPiece)"
     )]
     UnknownModel {
         /// The file's value.
@@ -66,6 +66,15 @@ pub enum Error {
         text: String,
     },
 
+    /// The rules of normalization are cut short.
+    #[error(
+        "`tokenizer.ggml.precompiled_charsmap` of {length} bytes is incomplete; expected a length, an array of that many bytes, and texts that each end with a zero byte"
+    )]
+    MalformedCharsMap {
+        /// Bytes in the file's value.
+        length: usize,
+    },
+
     /// A token of type byte does not name a byte.
     #[error("token {id} is `{text}` and of type byte; expected `<0x00>` to `<0xFF>`")]
     MalformedByteToken {
@@ -75,8 +84,10 @@ pub enum Error {
         text: String,
     },
 
-    /// The file asks for a token around every text but does not say which.
-    #[error("the model wants `{key}` put around every text, but the file does not give that id")]
+    /// A token that every text needs, or may need, is absent.
+    #[error(
+        "the model's texts need the token of `{key}`, but the file gives no id within its vocabulary"
+    )]
     MissingSpecialToken {
         /// The key that should hold the id.
         key: &'static str,

@@ -3,6 +3,7 @@
 //! As in llama.cpp, the longest token is cut out first wherever it occurs, then the next longest in what is left, and
 //! so on; tokens that start inside one already cut out do not count.
 
+use crate::prefixes::Prefixes;
 use crate::vocabulary::{Kind, Vocabulary};
 
 /// A piece of a text.
@@ -14,10 +15,17 @@ pub(crate) enum Fragment<'t> {
     Token(u32),
 }
 
-/// A set of tokens to look for, sorted by text.
+/// Where white space beside a token is no part of the text.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Strips {
+    pub(crate) before: bool,
+    pub(crate) after: bool,
+}
+
+/// A set of tokens to look for.
 #[derive(Debug)]
 pub(crate) struct Patterns {
-    sorted: Vec<u32>,
+    tokens: Prefixes,
     /// Which bytes some token starts with.
     starts: [bool; 256],
 }
@@ -32,36 +40,38 @@ struct Found {
 impl Patterns {
     /// The tokens of `vocabulary` whose type `wanted` accepts.
     pub(crate) fn new(vocabulary: &Vocabulary, wanted: impl Fn(Kind) -> bool) -> Self {
-        let mut sorted = vocabulary.ids_of(wanted);
-        sorted.retain(|&id| vocabulary.text(id).is_some_and(|text| !text.is_empty()));
-        sorted.sort_unstable_by_key(|&id| (vocabulary.text(id), id));
+        let tokens = Prefixes::new(vocabulary, wanted);
         let mut starts = [false; 256];
-        for &id in &sorted {
+        for id in tokens.ids() {
             if let Some(&[first, ..]) = vocabulary.text(id) {
                 starts[usize::from(first)] = true;
             }
         }
-        Self { sorted, starts }
+        Self { tokens, starts }
     }
 
-    /// Cuts `text` into special tokens and what lies between them. White space after a token that `strips_after`
-    /// accepts is dropped.
+    /// Cuts `text` into special tokens and what lies between them. White space around a token is dropped where `strips`
+    /// says so.
     pub(crate) fn partition<'t>(
         &self,
         text: &'t str,
         vocabulary: &Vocabulary,
-        strips_after: impl Fn(u32) -> bool,
+        strips: impl Fn(u32) -> Strips,
     ) -> Vec<Fragment<'t>> {
         let mut fragments = Vec::new();
         let mut rest = 0;
         for Found { id, start } in self.find(text.as_bytes(), vocabulary) {
             let length = vocabulary.text(id).map_or(0, <[u8]>::len);
-            fragments.extend(Fragment::text(&text[rest..start]));
+            let strips = strips(id);
+            let before = &text[rest..start];
+            fragments.extend(Fragment::text(match strips.before {
+                true => before.trim_end_matches(is_space),
+                false => before,
+            }));
             fragments.push(Fragment::Token(id));
             rest = start + length;
-            if strips_after(id) {
-                let stripped = text[rest..]
-                    .trim_start_matches(|c: char| c.is_ascii_whitespace() || c == '\x0B');
+            if strips.after {
+                let stripped = text[rest..].trim_start_matches(is_space);
                 rest = text.len() - stripped.len();
             }
         }
@@ -74,7 +84,8 @@ impl Patterns {
         // By length of the token; every place that some token starts at is in one list, that of the longest there.
         let mut by_length: Vec<Vec<Found>> = Vec::new();
         let add = |by_length: &mut Vec<Vec<Found>>, start: usize, limit: usize| {
-            if let Some((id, length)) = self.longest_at(&text[start..start + limit], vocabulary) {
+            let text = &text[start..start + limit];
+            if let Some((id, length)) = self.tokens.longest(text, vocabulary) {
                 if by_length.len() <= length {
                     by_length.resize(length + 1, Vec::new());
                 }
@@ -116,29 +127,11 @@ impl Patterns {
         cut.sort_unstable_by_key(|found| found.start);
         cut
     }
+}
 
-    /// The longest token that `text` starts with, and its length.
-    fn longest_at(&self, text: &[u8], vocabulary: &Vocabulary) -> Option<(u32, usize)> {
-        let spelled = |id: &u32| vocabulary.text(*id).unwrap_or_default();
-        let mut longest = None;
-        // The tokens that agree with the first `length` bytes.
-        let mut range = &self.sorted[..];
-        for length in 0..=text.len() {
-            let ended = range.partition_point(|id| spelled(id).len() == length);
-            if let Some(&id) = range[..ended].first().filter(|_| length > 0) {
-                longest = Some((id, length));
-            }
-            let Some(&byte) = text.get(length) else { break };
-            range = &range[ended..];
-            let below = range.partition_point(|id| spelled(id)[length] < byte);
-            let above = range.partition_point(|id| spelled(id)[length] <= byte);
-            range = &range[below..above];
-            if range.is_empty() {
-                break;
-            }
-        }
-        longest
-    }
+/// C's `isspace`.
+fn is_space(c: char) -> bool {
+    c.is_ascii_whitespace() || c == '\x0B'
 }
 
 impl<'t> Fragment<'t> {
@@ -167,7 +160,7 @@ mod tests {
 
     fn partition<'t>(tokens: &[&str], text: &'t str) -> Vec<Fragment<'t>> {
         let vocabulary = vocabulary(tokens);
-        Patterns::new(&vocabulary, |_| true).partition(text, &vocabulary, |_| false)
+        Patterns::new(&vocabulary, |_| true).partition(text, &vocabulary, |_| Strips::default())
     }
 
     /// llama.cpp's procedure as it is described: each token in turn, the longest first, cut out of what text is left.
@@ -210,13 +203,18 @@ mod tests {
     }
 
     #[test]
-    fn white_space_after_a_token_can_be_dropped() {
+    fn white_space_beside_a_token_can_be_dropped() {
         let vocabulary = vocabulary(&["<a>", "<b>"]);
         let patterns = Patterns::new(&vocabulary, |_| true);
-        let fragments = patterns.partition(" <a> \t\n <b> x", &vocabulary, |id| id == 0);
+        let strips = |id| Strips {
+            before: id == 1,
+            after: id == 0,
+        };
+        let fragments = patterns.partition(" <a> \t\n x \x0B<b> x", &vocabulary, strips);
         let expected = [
             Fragment::Text(" "),
             Fragment::Token(0),
+            Fragment::Text("x"),
             Fragment::Token(1),
             Fragment::Text(" x"),
         ];

@@ -12,6 +12,8 @@ use crate::vocabulary::{Kind, Vocabulary};
 const BOS: &str = "tokenizer.ggml.bos_token_id";
 const EOS: &str = "tokenizer.ggml.eos_token_id";
 const UNKNOWN: &str = "tokenizer.ggml.unknown_token_id";
+/// Misspelled in the format itself.
+const SEPARATOR: &str = "tokenizer.ggml.seperator_token_id";
 const ADD_BOS: &str = "tokenizer.ggml.add_bos_token";
 const ADD_EOS: &str = "tokenizer.ggml.add_eos_token";
 
@@ -145,8 +147,10 @@ pub(crate) struct Roles {
     pub(crate) bos: Option<u32>,
     pub(crate) eos: Option<u32>,
     pub(crate) unknown: Option<u32>,
+    separator: Option<u32>,
     pub(crate) add_bos: bool,
-    pub(crate) add_eos: bool,
+    /// What ends every text.
+    pub(crate) closing: Option<u32>,
     /// Sorted.
     ends: Vec<u32>,
 }
@@ -157,7 +161,39 @@ pub(crate) struct Defaults {
     pub(crate) bos: Option<u32>,
     pub(crate) eos: Option<u32>,
     pub(crate) unknown: Option<u32>,
+    pub(crate) separator: Option<u32>,
     pub(crate) add_bos: bool,
+    pub(crate) add_eos: bool,
+}
+
+impl Defaults {
+    /// The ids that SentencePiece's trainer gives unless told otherwise.
+    pub(crate) const LLAMA: Self = Self {
+        unknown: Some(0),
+        bos: Some(1),
+        eos: Some(2),
+        separator: None,
+        add_bos: true,
+        add_eos: false,
+    };
+    /// T5's.
+    pub(crate) const T5: Self = Self {
+        unknown: Some(2),
+        bos: None,
+        eos: Some(1),
+        separator: None,
+        add_bos: false,
+        add_eos: true,
+    };
+    /// BERT's.
+    pub(crate) const BERT: Self = Self {
+        unknown: Some(100),
+        bos: Some(101),
+        eos: None,
+        separator: Some(102),
+        add_bos: true,
+        add_eos: false,
+    };
 }
 
 impl Roles {
@@ -170,8 +206,9 @@ impl Roles {
         let bos = id_at(metadata, vocabulary, BOS, defaults.bos)?;
         let eos = id_at(metadata, vocabulary, EOS, defaults.eos)?;
         let unknown = id_at(metadata, vocabulary, UNKNOWN, defaults.unknown)?;
+        let separator = id_at(metadata, vocabulary, SEPARATOR, defaults.separator)?;
         let add_bos = metadata.bool(ADD_BOS)?.unwrap_or(defaults.add_bos);
-        let add_eos = metadata.bool(ADD_EOS)?.unwrap_or(false);
+        let add_eos = metadata.bool(ADD_EOS)?.unwrap_or(defaults.add_eos);
         for (wanted, id, key) in [(add_bos, bos, BOS), (add_eos, eos, EOS)] {
             if wanted && id.is_none() {
                 return Err(Error::MissingSpecialToken { key });
@@ -182,10 +219,29 @@ impl Roles {
             bos,
             eos,
             unknown,
+            separator,
             add_bos,
-            add_eos,
+            closing: eos.filter(|_| add_eos),
             ends,
         })
+    }
+
+    /// The token for what cannot be spelled, without which a model of words or characters has no ids for some texts.
+    pub(crate) fn required_unknown(&self) -> Result<u32, Error> {
+        self.unknown
+            .ok_or(Error::MissingSpecialToken { key: UNKNOWN })
+    }
+
+    /// Puts the tokens around every text that BERT has there, whatever the file says: beginning and separator.
+    pub(crate) fn enclose(&mut self) -> Result<(), Error> {
+        for (id, key) in [(self.bos, BOS), (self.separator, SEPARATOR)] {
+            if id.is_none() {
+                return Err(Error::MissingSpecialToken { key });
+            }
+        }
+        self.add_bos = true;
+        self.closing = self.separator;
+        Ok(())
     }
 
     /// Whether `id` ends generation.

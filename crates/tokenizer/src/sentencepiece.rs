@@ -4,13 +4,9 @@
 //! `tokenizer.ggml.remove_extra_whitespaces` is not looked at: llama.cpp applies it to unigram models only.
 //! Source: <https://github.com/google/sentencepiece/blob/master/src/bpe_model.cc>.
 
-use std::borrow::Cow;
-
 use crate::merge::{Merge, Merger, NO_TOKEN, Symbol};
+use crate::spaces;
 use crate::vocabulary::Vocabulary;
-
-/// How the vocabulary writes a space.
-const SPACE: &str = "\u{2581}";
 
 /// SentencePiece BPE over a vocabulary.
 #[derive(Debug)]
@@ -39,13 +35,13 @@ impl SentencePiece {
         merger: &mut Merger,
         ids: &mut Vec<u32>,
     ) {
-        let mut spelled = String::with_capacity(text.len() + SPACE.len());
+        let mut spelled = String::with_capacity(text.len() + spaces::MARK.len());
         if space_prefix {
-            spelled.push_str(SPACE);
+            spelled.push_str(spaces::MARK);
         }
         for c in text.chars() {
             match c {
-                ' ' => spelled.push_str(SPACE),
+                ' ' => spelled.push_str(spaces::MARK),
                 _ => spelled.push(c),
             }
         }
@@ -80,14 +76,6 @@ impl SentencePiece {
                     .filter(|&id| id != NO_TOKEN),
             );
         }
-    }
-}
-
-/// The bytes that the token spelled `token` stands for.
-pub(crate) fn decode(token: &[u8]) -> Cow<'_, [u8]> {
-    match str::from_utf8(token) {
-        Ok(text) if text.contains(SPACE) => Cow::Owned(text.replace(SPACE, " ").into_bytes()),
-        _ => Cow::Borrowed(token),
     }
 }
 

@@ -7,15 +7,18 @@ use gguf::Metadata;
 use crate::bpe::{self, Bpe};
 use crate::bytes;
 use crate::merge::Merger;
-use crate::partition::{Fragment, Patterns};
+use crate::partition::{Fragment, Patterns, Strips};
 use crate::roles::{Defaults, Roles};
-use crate::sentencepiece::{self, SentencePiece};
+use crate::sentencepiece::SentencePiece;
+use crate::unigram::Unigram;
 use crate::vocabulary::{Kind, Vocabulary};
-use crate::{Error, StreamDecoder};
+use crate::wordpiece::WordPiece;
+use crate::{Error, StreamDecoder, spaces};
 
 const MODEL: &str = "tokenizer.ggml.model";
 const ADD_SPACE_PREFIX: &str = "tokenizer.ggml.add_space_prefix";
 const NAME: &str = "general.name";
+const ARCHITECTURE: &str = "general.architecture";
 
 /// How [`Tokenizer::encode`] treats the ends of a text and the special tokens written in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +41,8 @@ pub struct DecodeOptions {
 enum Algorithm {
     Bpe(Bpe),
     SentencePiece(SentencePiece),
+    Unigram(Unigram),
+    WordPiece(WordPiece),
 }
 
 /// The tokenizer of one model: text to token ids and back.
@@ -49,10 +54,12 @@ pub struct Tokenizer {
     vocabulary: Vocabulary,
     algorithm: Algorithm,
     roles: Roles,
-    /// A text starts with a space that was not written (SentencePiece).
+    /// A text starts with a space that was not written (SentencePiece, WordPiece).
     space_prefix: bool,
     /// White space after a special token is not part of the text (Phi-3).
     strips_after_special: bool,
+    /// The token before which white space is not part of the text (masks).
+    strips_before: Option<u32>,
     special: Patterns,
     user_defined: Patterns,
 }
@@ -76,27 +83,28 @@ impl Tokenizer {
                     ..Defaults::default()
                 };
                 let roles = Roles::from_metadata(metadata, &mut vocabulary, defaults)?;
-                (
-                    Algorithm::Bpe(Bpe::from_metadata(metadata, rule, &vocabulary)?),
-                    roles,
-                    false,
-                )
+                let bpe = Bpe::from_metadata(metadata, rule, &vocabulary)?;
+                (Algorithm::Bpe(bpe), roles, false)
             }
             "llama" => {
-                // The ids that SentencePiece's trainer gives unless told otherwise.
-                let defaults = Defaults {
-                    unknown: Some(0),
-                    bos: Some(1),
-                    eos: Some(2),
-                    add_bos: true,
-                };
-                let roles = Roles::from_metadata(metadata, &mut vocabulary, defaults)?;
+                let roles = Roles::from_metadata(metadata, &mut vocabulary, Defaults::LLAMA)?;
                 let space_prefix = metadata.bool(ADD_SPACE_PREFIX)?.unwrap_or(true);
-                (
-                    Algorithm::SentencePiece(SentencePiece::new(&vocabulary, roles.unknown)),
-                    roles,
-                    space_prefix,
-                )
+                let pieces = SentencePiece::new(&vocabulary, roles.unknown);
+                (Algorithm::SentencePiece(pieces), roles, space_prefix)
+            }
+            "t5" => {
+                let roles = Roles::from_metadata(metadata, &mut vocabulary, Defaults::T5)?;
+                let space_prefix = metadata.bool(ADD_SPACE_PREFIX)?.unwrap_or(false);
+                let unknown = roles.required_unknown()?;
+                let unigram = Unigram::from_metadata(metadata, unknown, &vocabulary)?;
+                (Algorithm::Unigram(unigram), roles, space_prefix)
+            }
+            "bert" => {
+                let mut roles = Roles::from_metadata(metadata, &mut vocabulary, Defaults::BERT)?;
+                roles.enclose()?;
+                let unknown = roles.required_unknown()?;
+                let pieces = WordPiece::from_metadata(metadata, unknown, &vocabulary)?;
+                (Algorithm::WordPiece(pieces), roles, true)
             }
             _ => {
                 return Err(Error::UnknownModel {
@@ -104,17 +112,19 @@ impl Tokenizer {
                 });
             }
         };
-        // GGUF does not say which tokens take the white space after them; llama.cpp goes by the model's name.
+        // GGUF does not say which tokens take the white space beside them; llama.cpp goes by the model's name.
         let name = metadata
             .string(NAME)?
             .unwrap_or_default()
             .to_ascii_lowercase();
+        let mask = mask(metadata, &name)?;
         Ok(Self {
             special: Patterns::new(&vocabulary, |kind| {
                 matches!(kind, Kind::Control | Kind::Unknown | Kind::UserDefined)
             }),
             user_defined: Patterns::new(&vocabulary, |kind| kind == Kind::UserDefined),
             strips_after_special: name.contains("phi-3") || name.contains("phi3"),
+            strips_before: mask.and_then(|mask| vocabulary.id(mask.as_bytes())),
             vocabulary,
             algorithm,
             roles,
@@ -135,7 +145,7 @@ impl Tokenizer {
         };
         let mut merger = Merger::default();
         let mut at_start = true;
-        for fragment in patterns.partition(text, &self.vocabulary, |id| self.strips_after(id)) {
+        for fragment in patterns.partition(text, &self.vocabulary, |id| self.strips(id)) {
             match (fragment, &self.algorithm) {
                 (Fragment::Token(id), _) => ids.push(id),
                 (Fragment::Text(text), Algorithm::Bpe(bpe)) => {
@@ -145,11 +155,17 @@ impl Tokenizer {
                     let space_prefix = self.space_prefix && at_start;
                     pieces.encode(text, space_prefix, &self.vocabulary, &mut merger, &mut ids);
                 }
+                (Fragment::Text(text), Algorithm::Unigram(unigram)) => {
+                    unigram.encode(text, self.space_prefix, &self.vocabulary, &mut ids);
+                }
+                (Fragment::Text(text), Algorithm::WordPiece(pieces)) => {
+                    pieces.encode(text, &self.vocabulary, &mut ids);
+                }
             }
             at_start = matches!(fragment, Fragment::Token(_));
         }
-        if options.add_special && self.add_eos() {
-            ids.extend(self.eos());
+        if options.add_special {
+            ids.extend(self.roles.closing);
         }
         ids
     }
@@ -174,7 +190,7 @@ impl Tokenizer {
             Kind::Byte => Cow::Owned(self.vocabulary.byte(id).into_iter().collect()),
             Kind::Normal => match self.algorithm {
                 Algorithm::Bpe(_) => Cow::Owned(bytes::decode(text)),
-                Algorithm::SentencePiece(_) => sentencepiece::decode(text),
+                _ => spaces::decode(text),
             },
         })
     }
@@ -209,9 +225,9 @@ impl Tokenizer {
         self.roles.add_bos
     }
 
-    /// Whether [`encode`](Self::encode) puts [`eos`](Self::eos) last.
+    /// Whether [`encode`](Self::encode) puts [`eos`](Self::eos) last. (BERT's texts end with another token.)
     pub fn add_eos(&self) -> bool {
-        self.roles.add_eos
+        self.roles.closing.is_some() && self.roles.closing == self.roles.eos
     }
 
     /// Whether a model that produces `id` has said all that it has to say: the end-of-sequence token, and the
@@ -230,9 +246,26 @@ impl Tokenizer {
         self.space_prefix
     }
 
-    fn strips_after(&self, id: u32) -> bool {
+    fn strips(&self, id: u32) -> Strips {
         // Tokens that Llama 2 had already keep their white space.
-        self.strips_after_special
-            && !matches!(self.token_text(id), Some("<unk>" | "<s>" | "<|endoftext|>"))
+        let after = self.strips_after_special
+            && !matches!(self.token_text(id), Some("<unk>" | "<s>" | "<|endoftext|>"));
+        Strips {
+            before: self.strips_before == Some(id),
+            after,
+        }
     }
+}
+
+/// The text of the token before which white space is dropped, of a model whose name in lower case is `name`.
+fn mask(metadata: &Metadata, name: &str) -> Result<Option<&'static str>, Error> {
+    const PRES: [&str; 3] = ["jina-v2-de", "jina-v2-es", "jina-v2-code"];
+    const ARCHITECTURES: [&str; 2] = ["nomic-bert-moe", "jina-bert-v3"];
+    let pre = metadata.string(bpe::PRE)?.unwrap_or_default();
+    let architecture = metadata.string(ARCHITECTURE)?.unwrap_or_default();
+    Ok(match () {
+        () if PRES.contains(&pre) || ARCHITECTURES.contains(&architecture) => Some("<mask>"),
+        () if name.contains("modern-bert") => Some("[MASK]"),
+        () => None,
+    })
 }

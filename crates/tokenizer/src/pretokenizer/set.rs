@@ -2,48 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use unicode_general_category::{GeneralCategory, get_general_category};
-
-/// Groups of general categories that some expression tells apart, a bit each.
-mod category {
-    pub(super) const UPPERCASE: u16 = 1;
-    pub(super) const LOWERCASE: u16 = 1 << 1;
-    pub(super) const TITLECASE: u16 = 1 << 2;
-    pub(super) const MODIFIER: u16 = 1 << 3;
-    pub(super) const OTHER_LETTER: u16 = 1 << 4;
-    pub(super) const LETTER: u16 = UPPERCASE | LOWERCASE | TITLECASE | MODIFIER | OTHER_LETTER;
-    pub(super) const MARK: u16 = 1 << 5;
-    pub(super) const DIGIT: u16 = 1 << 6;
-    pub(super) const OTHER_NUMBER: u16 = 1 << 7;
-    pub(super) const NUMBER: u16 = DIGIT | OTHER_NUMBER;
-    pub(super) const PUNCTUATION: u16 = 1 << 8;
-    pub(super) const SYMBOL: u16 = 1 << 9;
-    pub(super) const OTHER: u16 = 1 << 10;
-}
-
-/// The bit of the general category of `c`, by Unicode 16 whatever the compiler's version.
-fn category_of(c: char) -> u16 {
-    use GeneralCategory as G;
-    match get_general_category(c) {
-        G::UppercaseLetter => category::UPPERCASE,
-        G::LowercaseLetter => category::LOWERCASE,
-        G::TitlecaseLetter => category::TITLECASE,
-        G::ModifierLetter => category::MODIFIER,
-        G::OtherLetter => category::OTHER_LETTER,
-        G::NonspacingMark | G::SpacingMark | G::EnclosingMark => category::MARK,
-        G::DecimalNumber => category::DIGIT,
-        G::LetterNumber | G::OtherNumber => category::OTHER_NUMBER,
-        G::ConnectorPunctuation
-        | G::DashPunctuation
-        | G::OpenPunctuation
-        | G::ClosePunctuation
-        | G::InitialPunctuation
-        | G::FinalPunctuation
-        | G::OtherPunctuation => category::PUNCTUATION,
-        G::MathSymbol | G::CurrencySymbol | G::ModifierSymbol | G::OtherSymbol => category::SYMBOL,
-        _ => category::OTHER,
-    }
-}
+use crate::category;
 
 /// The script Han of Unicode 16.
 const HAN: [RangeInclusive<char>; 22] = [
@@ -120,7 +79,7 @@ impl Set {
             }
         };
         self.categories |= categories;
-        self.add_ascii(|c| category_of(c) & categories != 0);
+        self.add_ascii(|c| category::of(c) & categories != 0);
     }
 
     /// Makes the set what it was not.
@@ -150,7 +109,7 @@ impl Set {
         if c.is_ascii() {
             return self.ascii[c as usize / 64] >> (c as u32 % 64) & 1 == 1;
         }
-        let named = (self.categories != 0 && category_of(c) & self.categories != 0)
+        let named = (self.categories != 0 && category::of(c) & self.categories != 0)
             || (self.white_space && c.is_whitespace())
             || self.ranges.iter().any(|range| range.contains(&c));
         named != self.negated
@@ -163,10 +122,7 @@ impl Set {
 
 /// Whether a word goes on through `c`: `\w`.
 pub(super) fn is_word(c: char) -> bool {
-    const WORD: u16 = category::LETTER | category::MARK | category::DIGIT;
+    const WORD: u16 = category::LETTER | category::MARK | category::DIGIT | category::CONNECTOR;
     const JOINERS: [char; 2] = ['\u{200C}', '\u{200D}'];
-    c.is_alphabetic()
-        || JOINERS.contains(&c)
-        || category_of(c) & WORD != 0
-        || get_general_category(c) == GeneralCategory::ConnectorPunctuation
+    c.is_alphabetic() || category::of(c) & WORD != 0 || JOINERS.contains(&c)
 }

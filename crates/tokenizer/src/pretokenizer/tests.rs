@@ -183,7 +183,7 @@ fn telling() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1024))]
+    #![proptest_config(ProptestConfig::with_cases(512))]
 
     #[test]
     fn telling_text_is_cut_as_the_expressions_cut_it(text in telling()) {
@@ -231,18 +231,7 @@ fn names_stand_for_rules() {
 fn work_grows_with_the_length_of_a_text() {
     const LENGTH: usize = 1 << 11;
     const LOOKS_PER_CHARACTER: usize = 110;
-    let beginnings = [
-        "",
-        "a",
-        "A",
-        "1",
-        " ",
-        "\n",
-        "日",
-        ".",
-        "IMGIMG",
-        "<sentinel:",
-    ];
+    let beginnings = ["", "1", "日", "IMGIMG", "<sentinel:"];
     let units = [
         " ", "\n", " \n", "\n ", "\t", "a", "A", "aA", "日A", "A日", "日", "ー", "1", "12a", "1 ",
         "½", ".", "'", "'r", ". ", "/", "\u{301}", "a\u{301}", "\u{301}A", " a", "  a", "A1",
@@ -254,7 +243,7 @@ fn work_grows_with_the_length_of_a_text() {
             .flat_map(|rule| beginnings.map(|beginning| (rule, beginning)))
             .flat_map(|(rule, beginning)| units.map(|unit| (rule, beginning, unit)))
         {
-            for end in ["", "a", "日", "\n", "1"] {
+            for end in ["", "日a"] {
                 let text = beginning.to_owned() + &unit.repeat(LENGTH / unit.len()) + end;
                 let before = LOOKS.get();
                 matcher.split(&text, &mut |_| {});

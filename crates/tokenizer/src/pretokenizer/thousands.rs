@@ -33,7 +33,7 @@ pub(super) fn split<'t>(
         let mut before_group = number.chars().count();
         let mut group = 0;
         for (at, _) in number.char_indices() {
-            if at > group && before_group % GROUP == 0 {
+            if at > group && before_group.is_multiple_of(GROUP) {
                 each(&number[group..at]);
                 group = at;
             }

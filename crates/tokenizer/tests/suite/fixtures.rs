@@ -41,12 +41,7 @@ pub(crate) fn golden(name: &str) -> Golden {
             (key.clone(), value)
         });
     let metadata = with(&metadata(&path), overrides);
-    let texts = json("texts.json");
-    let texts = texts
-        .as_array()
-        .expect("a list")
-        .iter()
-        .map(|text| text.as_str().expect("a text").to_owned());
+    let texts = texts().into_iter();
     let (plain, parsed) = (lists(&golden["plain"]), lists(&golden["parsed"]));
     assert_eq!(texts.len(), plain.len());
     Golden {
@@ -59,6 +54,48 @@ pub(crate) fn golden(name: &str) -> Golden {
             .map(|(text, (plain, parsed))| (text, plain, parsed))
             .collect(),
     }
+}
+
+/// Texts with their ids.
+pub(crate) type Texts = Vec<(String, Vec<u32>)>;
+
+/// The name of each rule in pretokenizers.json, a tokenizer with that rule, and texts with their ids.
+pub(crate) fn rules() -> Vec<(String, Tokenizer, Texts)> {
+    let rules = json("pretokenizers.json");
+    let rule = |(name, golden): (&String, &Json)| {
+        let vocabulary = golden["vocabulary"].as_str().expect("a name");
+        let ids = lists(&golden["plain"]);
+        let texts = texts();
+        assert_eq!(texts.len(), ids.len());
+        let tokenizer = with_rule(vocabulary, name);
+        (
+            name.clone(),
+            tokenizer,
+            texts.into_iter().zip(ids).collect(),
+        )
+    };
+    rules
+        .as_object()
+        .expect("an object")
+        .iter()
+        .map(rule)
+        .collect()
+}
+
+/// A tokenizer over a vocabulary of the fixtures, with the pre-tokenizer `name`.
+pub(crate) fn with_rule(vocabulary: &str, name: &str) -> Tokenizer {
+    let pre = (
+        "tokenizer.ggml.pre".to_owned(),
+        Value::String(name.to_owned()),
+    );
+    let metadata = with(&metadata(&fixtures().join(vocabulary)), [pre]);
+    Tokenizer::from_metadata(&metadata).expect("a tokenizer")
+}
+
+fn texts() -> Vec<String> {
+    let texts = json("texts.json");
+    let text = |text: &Json| text.as_str().expect("a text").to_owned();
+    texts.as_array().expect("a list").iter().map(text).collect()
 }
 
 /// A tokenizer over a vocabulary of the fixtures.

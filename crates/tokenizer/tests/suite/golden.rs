@@ -2,7 +2,7 @@
 
 use tokenizer::{DecodeOptions, EncodeOptions, Tokenizer};
 
-use crate::fixtures::{Golden, golden};
+use crate::fixtures::{Golden, golden, rules};
 
 const PLAIN: EncodeOptions = EncodeOptions {
     add_special: false,
@@ -15,6 +15,12 @@ const PARSED: EncodeOptions = EncodeOptions {
 
 /// Compares everything in the golden file `name`. Decoding gives back the texts that `reversible` accepts.
 fn check(name: &str, reversible: impl Fn(&str) -> bool) {
+    const REVERSIBLE: usize = 200;
+    check_with(name, reversible, REVERSIBLE);
+}
+
+/// The same for a tokenizer that gives back at least `enough` texts only.
+fn check_with(name: &str, reversible: impl Fn(&str) -> bool, enough: usize) {
     let Golden {
         tokenizer,
         ends,
@@ -38,7 +44,7 @@ fn check(name: &str, reversible: impl Fn(&str) -> bool) {
         }
     }
     assert!(
-        texts.iter().filter(|(text, ..)| reversible(text)).count() >= 200,
+        texts.iter().filter(|(text, ..)| reversible(text)).count() >= enough,
         "{name}: few texts are reversible"
     );
 
@@ -112,6 +118,51 @@ fn llama() {
 #[test]
 fn gemma() {
     check("gemma", has_no_markers);
+}
+
+#[test]
+fn gemma_3() {
+    check("gemma-3", has_no_markers);
+}
+
+/// Upper case, accents and white space are lost.
+#[test]
+fn bert() {
+    check_with("bert", |_| false, 0);
+}
+
+#[test]
+fn bert_cased() {
+    check_with("bert-cased", |_| false, 0);
+}
+
+/// Runs of white space are lost, and what the vocabulary has no tokens for.
+#[test]
+fn xlm_roberta() {
+    check_with("xlm-roberta", |_| false, 0);
+}
+
+#[test]
+fn t5() {
+    check_with("t5", |_| false, 0);
+}
+
+/// Rules whose vocabularies are not here, over others.
+#[test]
+fn pre_tokenizers() {
+    let rules = rules();
+    assert!(rules.len() >= 24);
+    for (name, tokenizer, texts) in rules {
+        assert!(texts.len() >= 200);
+        for (text, plain) in &texts {
+            assert_eq!(tokenizer.encode(text, PLAIN), *plain, "{name}: {text:?}");
+            assert_eq!(
+                tokenizer.decode(plain, DecodeOptions { special: true }),
+                *text,
+                "{name}"
+            );
+        }
+    }
 }
 
 /// The default model's own vocabulary, from its file. It has no tokens for some control characters, which are lost.

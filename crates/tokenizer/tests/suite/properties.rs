@@ -5,11 +5,48 @@ use std::sync::LazyLock;
 use proptest::prelude::*;
 use tokenizer::{DecodeOptions, EncodeOptions, StreamDecoder, Tokenizer};
 
-use crate::fixtures::tokenizer;
+use crate::fixtures::{tokenizer, with_rule};
 
-static BYTE_LEVEL: LazyLock<[Tokenizer; 2]> =
-    LazyLock::new(|| ["gpt-2.gguf", "qwen2.gguf"].map(tokenizer));
+/// A name for each rule that cuts words but the vocabularies' own.
+const RULES: [&str; 27] = [
+    "default",
+    "smollm",
+    "llama-bpe",
+    "qwen35",
+    "minicpm5",
+    "ufakzeka",
+    "laguna",
+    "bailingmoe",
+    "seed-coder",
+    "exaone-moe",
+    "gpt-4o",
+    "tiny_aya",
+    "tekken",
+    "youtu",
+    "kimi-k2",
+    "deepseek-llm",
+    "deepseek-coder",
+    "deepseek-v3",
+    "spark2_5",
+    "afmoe",
+    "falcon",
+    "bloom",
+    "viking",
+    "chameleon",
+    "dbrx",
+    "glm4",
+    "granite-embed-multi-97m",
+];
+
+static BYTE_LEVEL: LazyLock<Vec<Tokenizer>> = LazyLock::new(|| {
+    let own = ["gpt-2.gguf", "qwen2.gguf"].map(tokenizer);
+    let ruled = RULES.map(|rule| with_rule("gpt-2.gguf", rule));
+    own.into_iter().chain(ruled).collect()
+});
 static SENTENCE_PIECE: LazyLock<Tokenizer> = LazyLock::new(|| tokenizer("phi-3.gguf"));
+static GEMMA: LazyLock<Tokenizer> = LazyLock::new(|| tokenizer("gemma-3.gguf"));
+static WORD_PIECE: LazyLock<Tokenizer> = LazyLock::new(|| tokenizer("bert.gguf"));
+static UNIGRAM: LazyLock<Tokenizer> = LazyLock::new(|| tokenizer("xlm-roberta.gguf"));
 
 const PLAIN: EncodeOptions = EncodeOptions {
     add_special: false,
@@ -18,7 +55,8 @@ const PLAIN: EncodeOptions = EncodeOptions {
 const SHOWN: DecodeOptions = DecodeOptions { special: true };
 
 fn all() -> impl Iterator<Item = &'static Tokenizer> {
-    BYTE_LEVEL.iter().chain([&*SENTENCE_PIECE])
+    let others = [&*SENTENCE_PIECE, &*GEMMA, &*WORD_PIECE, &*UNIGRAM];
+    BYTE_LEVEL[..2].iter().chain(others)
 }
 
 /// Texts with special tokens, whole and in pieces, between anything else.
@@ -67,7 +105,9 @@ proptest! {
 
     #[test]
     fn sentence_piece_text_comes_back(text in "[^▁<]{0,40}") {
-        prop_assert_eq!(SENTENCE_PIECE.decode(&SENTENCE_PIECE.encode(&text, PLAIN), SHOWN), text);
+        for tokenizer in [&*SENTENCE_PIECE, &*GEMMA] {
+            prop_assert_eq!(tokenizer.decode(&tokenizer.encode(&text, PLAIN), SHOWN), text.as_str());
+        }
     }
 
     #[test]

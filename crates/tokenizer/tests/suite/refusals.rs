@@ -50,9 +50,9 @@ fn the_small_one_works() {
 
 #[test]
 fn an_unknown_algorithm_is_named() {
-    let message = refusal([("tokenizer.ggml.model", text("t5"))]);
+    let message = refusal([("tokenizer.ggml.model", text("rwkv"))]);
     assert!(
-        message.contains("`tokenizer.ggml.model` is `t5`"),
+        message.contains("`tokenizer.ggml.model` is `rwkv`"),
         "{message}"
     );
 }

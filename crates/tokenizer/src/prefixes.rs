@@ -1,0 +1,58 @@
+//! Finding the tokens that a text starts with.
+
+use crate::vocabulary::{Kind, Vocabulary};
+
+/// A set of tokens, sorted by text.
+#[derive(Debug)]
+pub(crate) struct Prefixes {
+    sorted: Vec<u32>,
+}
+
+impl Prefixes {
+    /// The tokens of `vocabulary` whose type `wanted` accepts.
+    pub(crate) fn new(vocabulary: &Vocabulary, wanted: impl Fn(Kind) -> bool) -> Self {
+        let mut sorted = vocabulary.ids_of(wanted);
+        sorted.retain(|&id| vocabulary.text(id).is_some_and(|text| !text.is_empty()));
+        sorted.sort_unstable_by_key(|&id| (vocabulary.text(id), id));
+        Self { sorted }
+    }
+
+    /// The tokens, in the order of their texts.
+    pub(crate) fn ids(&self) -> impl Iterator<Item = u32> {
+        self.sorted.iter().copied()
+    }
+
+    /// Calls `each` with the tokens that `text` starts with and their lengths, the shortest first. Of two that are
+    /// spelled the same, the first counts. The work is that of binary searches for as many bytes as the longest token has.
+    pub(crate) fn of(
+        &self,
+        text: &[u8],
+        vocabulary: &Vocabulary,
+        mut each: impl FnMut(u32, usize),
+    ) {
+        let spelled = |id: &u32| vocabulary.text(*id).unwrap_or_default();
+        // The tokens that agree with the first `length` bytes.
+        let mut range = &self.sorted[..];
+        for length in 0..=text.len() {
+            let ended = range.partition_point(|id| spelled(id).len() == length);
+            if let Some(&id) = range[..ended].first().filter(|_| length > 0) {
+                each(id, length);
+            }
+            let Some(&byte) = text.get(length) else { break };
+            range = &range[ended..];
+            let below = range.partition_point(|id| spelled(id)[length] < byte);
+            let above = range.partition_point(|id| spelled(id)[length] <= byte);
+            range = &range[below..above];
+            if range.is_empty() {
+                break;
+            }
+        }
+    }
+
+    /// The longest token that `text` starts with, and its length.
+    pub(crate) fn longest(&self, text: &[u8], vocabulary: &Vocabulary) -> Option<(u32, usize)> {
+        let mut longest = None;
+        self.of(text, vocabulary, |id, length| longest = Some((id, length)));
+        longest
+    }
+}
