@@ -1,12 +1,16 @@
 //! A conversation as the variables that templates see, named as in `transformers`.
 
 use indexmap::IndexMap;
+use minijinja::Error;
 use minijinja::value::Value;
 use serde_json::Value as Json;
 
 use crate::conversation::{Content, Conversation, FunctionCall, Message, Part, ToolCall};
-use crate::strftime;
 use crate::template::SpecialTokens;
+use crate::{json, strftime};
+
+/// The role of the message that says how to answer.
+const SYSTEM: &str = "system";
 
 /// A map that keeps the order of `fields`, as Python's do; of two with one name, the later counts.
 fn map<N: Into<Value>>(fields: impl IntoIterator<Item = (N, Value)>) -> Value {
@@ -17,22 +21,49 @@ fn map<N: Into<Value>>(fields: impl IntoIterator<Item = (N, Value)>) -> Value {
         .into()
 }
 
-/// Template variables of `conversation`; a message without content gets `no_content`.
+/// What a system message says that is there for its tools only; the model was trained with it.
+const TOOLS_ONLY: &str = "You are a helpful assistant with some tools.";
+
+/// Template variables of `conversation`; a message without content gets `no_content`, and the first system message gets
+/// the tools if `tools_in_message`.
+///
+/// # Errors
+/// If the tools are too deep for JSON.
 pub(crate) fn variables(
     conversation: &Conversation,
     special: &SpecialTokens,
     no_content: &Value,
-) -> Value {
+    tools_in_message: bool,
+) -> Result<Value, Error> {
     let or_none = |list: &[Json]| match list {
         [] => Value::from(()),
         _ => list.iter().map(value).collect(),
     };
-    let messages = conversation
+    let mut messages: Vec<Vec<(&str, Value)>> = conversation
         .messages
         .iter()
-        .map(|message| fields(message, no_content));
+        .map(|message| fields(message, no_content))
+        .collect();
+    if tools_in_message && !conversation.tools.is_empty() {
+        let functions = conversation.tools.iter().map(|tool| match tool {
+            Json::Object(fields) => fields.get("function").unwrap_or(tool),
+            _ => tool,
+        });
+        let tools = ("tools", json::line(&functions.map(value).collect())?.into());
+        let system = conversation
+            .messages
+            .iter()
+            .position(|message| message.role == SYSTEM);
+        match system {
+            Some(system) => messages[system].push(tools),
+            None => {
+                let content = ("content", TOOLS_ONLY.into());
+                messages.insert(0, vec![("role", SYSTEM.into()), content, tools]);
+            }
+        }
+    }
     let always = [
-        ("messages", messages.collect()),
+        ("messages", messages.into_iter().map(map).collect()),
         ("tools", or_none(&conversation.tools)),
         ("documents", or_none(&conversation.documents)),
         (
@@ -52,10 +83,14 @@ pub(crate) fn variables(
         .extra
         .iter()
         .map(|(name, json)| (name.as_str(), value(json)));
-    map(always.into_iter().chain(thinking).chain(clock).chain(extra))
+    Ok(map(always
+        .into_iter()
+        .chain(thinking)
+        .chain(clock)
+        .chain(extra)))
 }
 
-fn fields(message: &Message, no_content: &Value) -> Value {
+fn fields<'m>(message: &'m Message, no_content: &Value) -> Vec<(&'m str, Value)> {
     let always = [
         ("role", message.role.as_str().into()),
         ("content", content(message.content.as_ref(), no_content)),
@@ -74,7 +109,7 @@ fn fields(message: &Message, no_content: &Value) -> Value {
             message.tool_calls.iter().map(tool_call).collect(),
         )
     });
-    map(always.into_iter().chain(texts).chain(calls))
+    always.into_iter().chain(texts).chain(calls).collect()
 }
 
 /// Text parts are joined: hardly a template for text models takes a list.

@@ -11,18 +11,26 @@ const MAX_DEPTH: usize = 128;
 /// Writes `value` as JSON. Options: `indent`, `ensure_ascii`, `sort_keys`.
 pub(crate) fn tojson(value: &Value, options: Kwargs) -> Result<String, Error> {
     let mut writer = Writer {
-        out: String::new(),
         indent: options.get("indent")?,
         ensure_ascii: options
             .get::<Option<bool>>("ensure_ascii")?
             .unwrap_or(false),
         sort_keys: options.get::<Option<bool>>("sort_keys")?.unwrap_or(false),
+        ..Writer::default()
     };
     options.assert_all_used()?;
     writer.value(value, 0)?;
     Ok(writer.out)
 }
 
+/// Writes `value` as JSON on one line.
+pub(crate) fn line(value: &Value) -> Result<String, Error> {
+    let mut writer = Writer::default();
+    writer.value(value, 0)?;
+    Ok(writer.out)
+}
+
+#[derive(Default)]
 struct Writer {
     out: String,
     /// Spaces a level, one item a line; on one line where absent.

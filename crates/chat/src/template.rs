@@ -38,6 +38,8 @@ pub struct Template {
     environment: Environment<'static>,
     source: String,
     special: SpecialTokens,
+    /// The template looks for the tools in the system message, as Phi-4-mini's does.
+    tools_in_message: bool,
 }
 
 impl Template {
@@ -53,6 +55,7 @@ impl Template {
             .map_err(|error| located(&error, &source))?;
         Ok(Self {
             environment,
+            tools_in_message: source.contains("'tools' in message"),
             source,
             special,
         })
@@ -72,7 +75,12 @@ impl Template {
     /// [`Error::Template`] if the template refuses the conversation (`raise_exception`) or cannot work with it.
     pub fn render(&self, conversation: &Conversation) -> Result<String, Error> {
         let render = |no_content: Value| {
-            let variables = context::variables(conversation, &self.special, &no_content);
+            let variables = context::variables(
+                conversation,
+                &self.special,
+                &no_content,
+                self.tools_in_message,
+            )?;
             self.environment.get_template(NAME)?.render(variables)
         };
         let lacks_content = conversation
@@ -130,22 +138,11 @@ fn is_raised(error: &minijinja::Error) -> bool {
 
 /// The line and cause of `error`.
 fn located(error: &minijinja::Error, source: &str) -> Error {
-    use std::error::Error as _;
-
-    // An error passed on by a macro's caller has the innermost cause as its source.
-    let mut innermost = error;
-    let mut raised = false;
-    while let Some(cause) = innermost.source() {
-        raised = cause.is::<Raised>();
-        match cause.downcast_ref() {
-            Some(cause) => innermost = cause,
-            None => break,
-        }
-    }
+    let innermost = innermost(error);
     let line = innermost.line().or(error.line()).unwrap_or(0);
     let detail = innermost.detail();
     let message = match detail {
-        Some(detail) if raised => {
+        Some(detail) if is_raised(error) => {
             return Error::Template {
                 line,
                 message: detail.to_owned(),
