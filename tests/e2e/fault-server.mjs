@@ -4,7 +4,7 @@
 //   server.origin                    "http://127.0.0.1:PORT"
 //   server.fault("/m.gguf", {...})   faults for a path, until changed or cleared; see Faults below
 //   server.clearFaults()
-//   server.log                       [{ method, path, range, authorization, status, sent, aborted }] in order of arrival
+//   server.log                       [{ method, path, range, authorization, status, sent, aborted, began, ended }] in order of arrival
 //   server.bytesSent(path)           body bytes that left for GET requests of a path
 //   server.clearLog()
 //   server.setFile("/m.gguf", bytes) serve these bytes (Buffer) instead of what is in root; null: 404
@@ -18,8 +18,8 @@
 // Faults (all may be combined; `times: n` ends them after n requests):
 //   cutAfter: n         the connection breaks after n bytes of the body
 //   cutAtByte: n        the connection breaks when byte n of the file would be sent
-//   stallAtByte: n      nothing more is sent from byte n of the file on, connections stay open
 //   stallAfter: n       nothing more is sent after n bytes of the body, the connection stays open
+//   stallAtByte: n      nothing more is sent from byte n of the file on, the connection stays open
 //   truncate: n         the file ends at n bytes: a smaller, otherwise correct file
 //   wrongRange: n       answers with the range n bytes further on, honestly labelled
 //   mislabelRange: n    answers with the right Content-Range and bytes from n bytes further on
@@ -179,9 +179,9 @@ export async function startFaultServer({ root, mounts = {}, port = 0, isolated =
     if (request.method === "OPTIONS") return response.writeHead(204).end();
 
     const { range = null, authorization = null } = request.headers;
-    const entry = { method: request.method, path: url.pathname, range, authorization, status: 0, sent: 0, aborted: false };
+    const entry = { method: request.method, path: url.pathname, range, authorization, status: 0, sent: 0, aborted: false, began: performance.now(), ended: 0 };
     log.push(entry);
-    response.on("close", () => (entry.aborted = !response.writableFinished));
+    response.on("close", () => Object.assign(entry, { aborted: !response.writableFinished, ended: performance.now() }));
     if (await hub(request, response, url.pathname, entry)) return;
 
     const fault = takeFault(url.pathname);

@@ -45,6 +45,15 @@ describe("the store", TIMEOUT, () => {
     assert.deepEqual(await models(), []);
   });
 
+  test("a file is fetched over several connections at once", async () => {
+    server.fault(BIG, { delay: 200 });
+    await mustLoad(BIG);
+    const spans = requests(BIG).map(({ began, ended }) => [began, ended]);
+    const most = Math.max(...spans.map(([at]) => spans.filter(([began, ended]) => began <= at && at < ended).length));
+    assert.equal(most, 4);
+    assert.equal(server.bytesSent(BIG), big.length);
+  });
+
   test("damaged and lost chunks are fetched again, alone", async () => {
     const { loaded } = await mustLoad(BIG);
     await flipBit(page, loaded.id, 0, 5);

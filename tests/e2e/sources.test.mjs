@@ -5,7 +5,7 @@ import { split, withString, withType } from "./gguf.mjs";
 import { TIMEOUT, elsewhere, models, mustFail, mustLeaveNothing, mustLoad, page, server, tiny } from "./loading.mjs";
 
 /** ggml's numbers of tensor types: two of one size, of which Minnow computes the first. */
-const [Q4_0, IQ4_NL] = [2, 20];
+const [Q4_0, NVFP4] = [2, 40];
 
 describe("what is no model", TIMEOUT, () => {
   test("an address without a file", async () => {
@@ -32,8 +32,8 @@ describe("what is no model", TIMEOUT, () => {
   });
 
   test("an unsupported quantization", async () => {
-    server.setFile("/iq4.gguf", withType(tiny["qwen3-q4_0"], Q4_0, IQ4_NL));
-    assert.match((await mustLeaveNothing("/iq4.gguf", "unsupported_quantization")).message, /IQ4_NL/i);
+    server.setFile("/nvfp4.gguf", withType(tiny["qwen3-q4_0"], Q4_0, NVFP4));
+    assert.match((await mustLeaveNothing("/nvfp4.gguf", "unsupported_quantization")).message, /NVFP4/i);
   });
 
   test("a wrong name, and an origin that is not allowed", async () => {
@@ -71,8 +71,7 @@ describe("sources", TIMEOUT, () => {
   };
 
   test("a split set, by its first file and as a list in any order", async () => {
-    const loaded = await same("/set-00001-of-00003.gguf");
-    assert.equal(loaded.sha256.length, 3);
+    await same("/set-00001-of-00003.gguf");
     const list = [3, 1, 2].map((no) => `/set-0000${no}-of-00003.gguf`);
     assert.equal((await same(list)).downloaded, 0, "it is the same model");
     await mustFail(list.slice(1), "invalid_request");
@@ -81,6 +80,31 @@ describe("sources", TIMEOUT, () => {
   test("raw parts, by the first one's name and as a list", async () => {
     await same("/cut.gguf.part1of3");
     await same([2, 0, 1].map((no) => `/cut.gguf.part0${no}`));
+  });
+
+  test("a mirror, where the first place fails, and another where that has something else", async () => {
+    elsewhere.fault("/tiny.gguf", { html: true });
+    const mirrors = [`${elsewhere.origin}/tiny.gguf`, "/tiny.gguf"];
+    const loaded = await same("/nowhere/tiny.gguf", { mirrors });
+    assert.equal(loaded.stored, true);
+    assert.deepEqual(server.log.filter(({ path }) => path.endsWith("/tiny.gguf")).map(({ status }) => status), [404, 206]);
+    server.clearLog();
+    await same("/nowhere/tiny.gguf", { mirrors });
+    assert.deepEqual(server.log.filter(({ path }) => path.endsWith("/tiny.gguf")), [], "it is stored");
+    await mustFail("/nowhere/tiny.gguf", "invalid_request", { mirrors: [`${elsewhere.origin}/tiny.gguf`], allowedOrigins: [server.origin] });
+  });
+
+  test("a stream", async () => {
+    const { loaded, text } = await page.evaluate(async () => {
+      const { Minnow } = await import("/pkg/index.js");
+      const { body } = await fetch("/tiny.gguf");
+      const minnow = await Minnow.load(body, { contextLength: 256 });
+      const { choices } = await minnow.completions.create({ prompt: "abc", max_tokens: 4, temperature: 0 });
+      await minnow.unload();
+      return { loaded: minnow.info.loaded, text: choices[0].text };
+    });
+    assert.equal(text, expected);
+    assert.deepEqual([loaded.stored, loaded.downloaded], [false, tiny["llama-q4_1"].length]);
   });
 
   test("another origin", async () => {

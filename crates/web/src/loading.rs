@@ -4,14 +4,14 @@ use std::cell::RefCell;
 use std::sync::Arc;
 
 use engine::{Clock, Engine};
-use js_sys::Function;
+use js_sys::{Function, Reflect};
 use loader::{LocalFile, Source};
 use serde::Serialize;
 use tokenizer::Tokenizer;
 use tsify::{Ts, Tsify};
-use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
-use web_sys::{AbortSignal, File};
+use wasm_bindgen::{JsCast, JsValue};
+use web_sys::AbortSignal;
 
 use crate::clock::Performance;
 use crate::io::{self, Loaded, Local, Progress, Stage, TensorSink};
@@ -179,26 +179,40 @@ impl TensorSink for InspectSink {
     }
 }
 
+/// What a stream, or a blob without a name, is called.
+const UNNAMED: &str = "model.gguf";
+
 /// What a load needs to know about its source.
 fn open(
     addresses: &[String],
-    files: Vec<File>,
+    files: Vec<JsValue>,
     settings: FetchSettings,
 ) -> Result<(Source, io::LoadOptions), Error> {
-    let source = if files.is_empty() {
-        Source::parse_list(addresses)?
-    } else {
-        let local = |file: &File| LocalFile {
-            name: file.name(),
-            size: Some(file.size() as u64),
-        };
-        Source::Local(files.iter().map(local).collect())
-    };
-    let local = files
+    if files.is_empty() {
+        return Ok((
+            Source::parse_list(addresses)?,
+            settings.into_options(Vec::new())?,
+        ));
+    }
+    let field = |file: &JsValue, name: &str| Reflect::get(file, &JsValue::from_str(name)).ok();
+    // The package lets blobs, files and streams through; only streams have no size.
+    let (list, local) = files
         .into_iter()
-        .map(|file| Local::Blob(file.into()))
-        .collect();
-    Ok((source, settings.into_options(local)))
+        .map(|file| {
+            let name = field(&file, "name").and_then(|name| name.as_string());
+            // Sizes of files are whole numbers far below 2^53.
+            let size = field(&file, "size")
+                .and_then(|size| size.as_f64())
+                .map(|size| size as u64);
+            let local = match size {
+                Some(_) => Local::Blob(file.unchecked_into()),
+                None => Local::Stream(file.unchecked_into()),
+            };
+            let name = name.unwrap_or_else(|| UNNAMED.to_owned());
+            (LocalFile { name, size }, local)
+        })
+        .unzip();
+    Ok((Source::Local(list), settings.into_options(local)?))
 }
 
 /// Loads a model, from `addresses` or, if there are any, from `files`.
@@ -208,7 +222,7 @@ fn open(
 #[wasm_bindgen]
 pub async fn load(
     addresses: Vec<String>,
-    files: Vec<File>,
+    files: Vec<JsValue>,
     fetch: Ts<FetchSettings>,
     engine: Ts<EngineSettings>,
     signal: AbortSignal,
@@ -245,7 +259,7 @@ pub async fn load(
 #[wasm_bindgen]
 pub async fn pull(
     addresses: Vec<String>,
-    files: Vec<File>,
+    files: Vec<JsValue>,
     fetch: Ts<FetchSettings>,
     signal: AbortSignal,
     progress: Function,
@@ -264,7 +278,7 @@ pub async fn pull(
 #[wasm_bindgen]
 pub async fn inspect(
     addresses: Vec<String>,
-    files: Vec<File>,
+    files: Vec<JsValue>,
     fetch: Ts<FetchSettings>,
     signal: AbortSignal,
 ) -> Result<Ts<ModelInfo>, Error> {

@@ -1,6 +1,7 @@
 //! How a model is loaded, as the page says it.
 
 use kernels::kv::KvType;
+use loader::Source;
 use serde::Deserialize;
 use tsify::Tsify;
 
@@ -26,21 +27,30 @@ pub struct FetchSettings {
     /// Origins that weights may come from; all when left out.
     #[tsify(optional)]
     allowed_origins: Option<Vec<String>>,
+    /// Other sources of the same model, tried in turn where the ones before have failed.
+    #[tsify(optional)]
+    mirrors: Vec<String>,
     /// Keep nothing in the browser's storage.
     #[tsify(optional)]
     memory_only: bool,
 }
 
 impl FetchSettings {
-    pub(crate) fn into_options(self, local: Vec<Local>) -> LoadOptions {
-        LoadOptions {
+    /// The load's options, with the files it is given.
+    ///
+    /// # Errors
+    /// Where a mirror is no source.
+    pub(crate) fn into_options(self, local: Vec<Local>) -> Result<LoadOptions, loader::Error> {
+        let mirrors = self.mirrors.iter().map(|mirror| Source::parse(mirror));
+        Ok(LoadOptions {
+            mirrors: mirrors.collect::<Result<_, _>>()?,
             headers: self.headers,
             hub_token: self.hub_token,
             hub_endpoint: self.hub_endpoint,
             allowed_origins: self.allowed_origins,
             memory_only: self.memory_only,
             local,
-        }
+        })
     }
 }
 

@@ -12,6 +12,8 @@ interface Pending {
 export interface CallOptions<Event> {
   signal?: AbortSignal | undefined;
   onEvent?: ((event: Event) => void) | undefined;
+  /** What the worker is given for good, such as a stream. */
+  transfer?: Transferable[] | undefined;
 }
 
 /** Calls the methods of the `Api` that runs in a worker. */
@@ -42,7 +44,7 @@ export class WorkerClient<A extends Api> {
   call<K extends keyof A & string>(
     method: K,
     args: ArgumentsOf<A[K]>,
-    { signal, onEvent }: CallOptions<EventOf<A[K]>> = {},
+    { signal, onEvent, transfer }: CallOptions<EventOf<A[K]>> = {},
   ): Promise<ResultOf<A[K]>> {
     return new Promise((resolve, reject) => {
       signal?.throwIfAborted();
@@ -62,7 +64,7 @@ export class WorkerClient<A extends Api> {
         resolve: settle(resolve as (value: unknown) => void),
         reject: settle(reject),
       };
-      this.#post({ type: "call", id, method, args });
+      this.#post({ type: "call", id, method, args }, transfer);
       this.#pending.set(id, pending);
       signal?.addEventListener("abort", abort, { once: true });
     });
@@ -81,8 +83,8 @@ export class WorkerClient<A extends Api> {
     this.#worker.terminate();
   }
 
-  #post(message: ToWorker): void {
-    this.#worker.postMessage(message);
+  #post(message: ToWorker, transfer: Transferable[] = []): void {
+    this.#worker.postMessage(message, transfer);
   }
 
   #receive(message: FromWorker): void {

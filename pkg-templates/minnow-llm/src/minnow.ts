@@ -6,7 +6,7 @@ import { MinnowError } from "./errors.js";
 import { launch } from "./launch.js";
 import { ModelStore } from "./models.js";
 import { askToKeep } from "./persistence.js";
-import { type FetchOptions, type ModelSource, toFetchSettings, toSourceInput } from "./source.js";
+import { type FetchOptions, type ModelSource, toFetchSettings, toSourceInput, toTransfer } from "./source.js";
 import type { ChatInput, ChatMessage, EngineSettings, Metrics, Progress, SessionInfo } from "./wasm/simd/minnow.js";
 import type { WorkerApi } from "./worker.js";
 
@@ -72,7 +72,7 @@ export class Minnow implements AsyncDisposable {
     const engine: EngineSettings = { ...(contextLength !== undefined && { contextLength }), ...(kvCache && { kvCache }) };
     const { client, ...choice } = await launch({ variant, threads }, signal);
     try {
-      const session = await client.call("load", [input, toFetchSettings(fetching), engine], { signal, onEvent: onProgress });
+      const session = await client.call("load", [input, toFetchSettings(fetching), engine], { signal, onEvent: onProgress, transfer: toTransfer(source) });
       askToKeep(session.loaded);
       return new Minnow(client, { ...session, ...choice });
     } catch (error) {

@@ -2,7 +2,7 @@ import type { WorkerClient } from "./client.js";
 import { MinnowError } from "./errors.js";
 import { launchStore } from "./launch.js";
 import { askToKeep } from "./persistence.js";
-import { type FetchOptions, type ModelSource, toFetchSettings, toSourceInput } from "./source.js";
+import { type FetchOptions, type ModelSource, toFetchSettings, toSourceInput, toTransfer } from "./source.js";
 import type { Loaded, ModelInfo, Progress, StoredModel, Usage, Verification } from "./wasm/simd/minnow.js";
 import type { WorkerApi } from "./worker.js";
 
@@ -20,7 +20,7 @@ export class ModelStore {
   /** Downloads a model into the store, or what is missing of it, without loading it. */
   async pull(source: ModelSource, { onProgress, signal, ...options }: PullOptions = {}): Promise<Loaded> {
     const loaded = await withWorker((client) =>
-      client.call("pull", [toSourceInput(source), toFetchSettings(options)], { signal, onEvent: onProgress }),
+      client.call("pull", [toSourceInput(source), toFetchSettings(options)], { signal, onEvent: onProgress, transfer: toTransfer(source) }),
     );
     askToKeep(loaded);
     return loaded;
@@ -28,7 +28,7 @@ export class ModelStore {
 
   /** Reads what a model's header says; nothing else is downloaded, and nothing is kept. */
   inspect(source: ModelSource, { signal, ...options }: InspectOptions = {}): Promise<ModelInfo> {
-    return withWorker((client) => client.call("inspect", [toSourceInput(source), toFetchSettings(options)], { signal }));
+    return withWorker((client) => client.call("inspect", [toSourceInput(source), toFetchSettings(options)], { signal, transfer: toTransfer(source) }));
   }
 
   /** Every stored model, whole or partial, the one used last first. */

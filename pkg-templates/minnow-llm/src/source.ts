@@ -4,9 +4,9 @@ import type { SourceInput } from "./worker.js";
 
 /**
  * Where a model comes from: `hf:owner/repo:QUANT`, `hf:owner/repo/file.gguf`, an address (of a split
- * set: any of its files), the addresses of all shards or raw parts, or files at hand.
+ * set: any of its files), the addresses of all shards or raw parts, or a file, files or a stream at hand.
  */
-export type ModelSource = string | URL | Blob | FileList | readonly (string | URL)[] | readonly Blob[];
+export type ModelSource = string | URL | Blob | ReadableStream<Uint8Array> | FileList | readonly (string | URL)[] | readonly Blob[];
 
 /** How a model is fetched and kept. */
 export interface FetchOptions {
@@ -18,32 +18,37 @@ export interface FetchOptions {
   hubEndpoint?: string;
   /** Origins that weights may come from; default all. */
   allowedOrigins?: string[];
+  /** Other sources of the same model, tried in turn where the ones before have failed. */
+  mirrors?: (string | URL)[];
   /** `false` keeps nothing in the browser's storage. Default true. */
   store?: boolean;
 }
 
 /** The source as the worker takes it: absolute addresses, or files. */
 export function toSourceInput(source: ModelSource): SourceInput {
-  const list: unknown[] = typeof source === "string" || source instanceof URL || source instanceof Blob ? [source] : Array.from<unknown>(source);
+  const one = typeof source === "string" || source instanceof URL || source instanceof Blob || source instanceof ReadableStream;
+  const list: unknown[] = one ? [source] : Array.from<unknown>(source);
   if (list.length === 0) throw invalidRequest("the source names no model: give an address, hf:owner/repo:QUANT, or files");
-  if (list.every((item) => item instanceof Blob)) return { files: list.map(toFile) };
+  if (list.every((item) => item instanceof Blob || item instanceof ReadableStream)) return { files: list };
   if (list.every((item) => typeof item === "string" || item instanceof URL)) return { addresses: list.map(toAddress) };
   throw invalidRequest("a source is an address, a list of addresses, a file, or a list of files, and nothing mixed");
 }
 
+/** What of a source the page cannot keep: a stream is read by one. */
+export function toTransfer(source: ModelSource): Transferable[] {
+  return source instanceof ReadableStream ? [source] : [];
+}
+
 export function toFetchSettings(options: FetchOptions): FetchSettings {
-  const { headers, store, hubToken, hubEndpoint, allowedOrigins } = options;
+  const { headers, store, hubToken, hubEndpoint, allowedOrigins, mirrors } = options;
   return {
     ...(headers && { headers: [...new Headers(headers)] }),
     ...(hubToken !== undefined && { hubToken }),
     ...(hubEndpoint !== undefined && { hubEndpoint: toAddress(hubEndpoint) }),
     ...(allowedOrigins && { allowedOrigins: [...allowedOrigins] }),
+    ...(mirrors && { mirrors: mirrors.map(toAddress) }),
     ...(store === false && { memoryOnly: true }),
   };
-}
-
-function toFile(blob: Blob): File {
-  return blob instanceof File ? blob : new File([blob], "model.gguf");
 }
 
 /** Relative addresses are the page's, not the worker's. */

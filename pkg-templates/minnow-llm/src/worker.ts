@@ -11,7 +11,7 @@ import type {
 type FinishedEvent = Extract<StepEvent, { type: "finished" }>;
 
 /** A model by address, or as files at hand. */
-export type SourceInput = { addresses: string[] } | { files: File[] };
+export type SourceInput = { addresses: string[] } | { files: (Blob | ReadableStream)[] };
 
 /** The module's exports, apart from how each build of it is instantiated. */
 type Module = Omit<typeof Wasm, "default" | "initSync">;
@@ -142,7 +142,7 @@ interface Active {
   reject(cause: unknown): void;
 }
 
-function split(source: SourceInput): { addresses: string[]; files: File[] } {
+function split(source: SourceInput): { addresses: string[]; files: (Blob | ReadableStream)[] } {
   return { addresses: [], files: [], ...source };
 }
 

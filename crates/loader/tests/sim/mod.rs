@@ -28,13 +28,13 @@ pub(crate) type Tensors = BTreeMap<String, Vec<u8>>;
 pub(crate) struct Dice(pub u64);
 
 impl Dice {
-    /// A number in `0..sides`.
+    /// A number in `0..sides`, or 0.
     pub(crate) fn roll(&mut self, sides: u64) -> u64 {
         self.0 = self
             .0
             .wrapping_mul(6_364_136_223_846_793_005)
             .wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % sides
+        (self.0 >> 33) % sides.max(1)
     }
 
     /// True about `percent` times in a hundred.
@@ -424,7 +424,7 @@ impl World {
             .dice
             .chance(self.faults.cut)
             .then(|| self.dice.roll(len) as usize);
-        if self.dice.chance(self.faults.flipped) {
+        if len > 0 && self.dice.chance(self.faults.flipped) {
             let at = self.dice.roll(len) as usize;
             bytes[at] ^= 1 << self.dice.roll(8);
         }

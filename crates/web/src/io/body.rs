@@ -36,6 +36,19 @@ impl Failure {
     }
 }
 
+/// Waits for a server, but not for one that says nothing.
+pub(super) async fn in_time<T>(answer: impl Future<Output = T>) -> Result<T, Failure> {
+    let silence = Sleep::ms(STALL_MS);
+    let (answer, silent) = (std::pin::pin!(answer), std::pin::pin!(silence.wait()));
+    match select(answer, silent).await {
+        Either::Left((answer, _)) => Ok(answer),
+        Either::Right(_) => Err(Failure::passing(format!(
+            "nothing came for {} seconds",
+            STALL_MS / 1000.0
+        ))),
+    }
+}
+
 /// Ends a request when dropped, whatever it is doing.
 pub(super) struct Hold(pub(super) Option<AbortController>);
 
@@ -115,19 +128,9 @@ impl Body {
 
     async fn read(&mut self) -> Result<Option<Uint8Array>, Failure> {
         let read = JsFuture::from(self.reader.read());
-        let silence = Sleep::ms(STALL_MS);
-        let silent = std::pin::pin!(silence.wait());
-        let result = match select(read, silent).await {
-            Either::Left((result, _)) => result.map_err(|error| {
-                Failure::passing(format!("the connection broke ({})", describe(&error)))
-            })?,
-            Either::Right(_) => {
-                return Err(Failure::passing(format!(
-                    "nothing came for {} seconds",
-                    STALL_MS / 1000.0
-                )));
-            }
-        };
+        let result = in_time(read).await?.map_err(|error| {
+            Failure::passing(format!("the connection broke ({})", describe(&error)))
+        })?;
         let field = |name: &str| {
             Reflect::get(&result, &JsValue::from_str(name)).unwrap_or(JsValue::UNDEFINED)
         };

@@ -218,6 +218,7 @@ impl<'a> Driver<'a> {
             } => self.task(async move {
                 // A wait of minutes fits a double.
                 Sleep::ms(ms as f64).wait().await;
+                globals::online().await;
                 Done::Event(Event::Woke { token })
             }),
             // The loop sees to these itself.

@@ -9,7 +9,7 @@ use wasm_bindgen::JsCast;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{AbortController, Headers, RequestCache, RequestInit};
 
-use super::body::{Body, Failure, Hold};
+use super::body::{Body, Failure, Hold, in_time};
 use super::globals::{self, describe};
 use super::types::{LoadOptions, Local};
 
@@ -86,8 +86,9 @@ impl<'a> Fetcher<'a> {
         init.set_cache(RequestCache::NoStore);
         init.set_signal(controller.as_ref().map(AbortController::signal).as_ref());
         let hold = Hold(controller);
-        let answer = JsFuture::from(globals::fetch(url.as_str(), &init)).await;
-        let answer: web_sys::Response = answer
+        let answer = JsFuture::from(globals::fetch(url.as_str(), &init));
+        let answer: web_sys::Response = in_time(answer)
+            .await?
             .map_err(|error| {
                 Failure::passing(format!("the request failed ({})", describe(&error)))
             })?

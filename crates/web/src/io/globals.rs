@@ -5,7 +5,7 @@ use loader::{DIGEST_BYTES, Digest};
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
-use web_sys::{IdbFactory, RequestInit, StorageManager};
+use web_sys::{EventTarget, IdbFactory, RequestInit, StorageManager};
 
 #[wasm_bindgen]
 extern "C" {
@@ -98,6 +98,19 @@ impl Drop for Sleep {
     fn drop(&mut self) {
         clear_timeout(&self.timer);
     }
+}
+
+/// Waits until the browser has a network to use, as far as it knows.
+pub(super) async fn online() {
+    if global(&["navigator", "onLine"]) != Some(JsValue::FALSE) {
+        return;
+    }
+    let back = Promise::new(&mut |resolve, _| {
+        let scope: EventTarget = js_sys::global().unchecked_into();
+        // Adding a listener does not fail; the promise takes the first call only.
+        let _ = scope.add_event_listener_with_callback("online", &resolve);
+    });
+    let _ = JsFuture::from(back).await;
 }
 
 /// What a JavaScript error says, for people.

@@ -41,11 +41,8 @@ pub async fn load(
     let store = Store::open().await;
     // Files at hand need not be stored: they are there already.
     let keep = !options.memory_only && !matches!(source, Source::Local(_));
-    let known = known(&store, source).await;
-    let model = match known.and_then(|record| record.spec()) {
-        Some(model) => model,
-        None => with_abort(resolve(source, options, &fetcher), signal).await?,
-    };
+    let known = known(&store, source).await.and_then(|record| record.spec());
+    let model = with_abort(resolve(source, known, options, &fetcher), signal).await?;
     if let Some(allowed) = &options.allowed_origins {
         model.check_origins(allowed)?;
     }

@@ -6,7 +6,7 @@ use loader::{
 };
 
 use super::fetch::Fetcher;
-use super::globals::Sleep;
+use super::globals::{self, Sleep};
 use super::types::LoadOptions;
 use crate::Error;
 use crate::clock::random_seed;
@@ -21,8 +21,41 @@ pub(super) fn endpoint(options: &LoadOptions) -> Result<Url, Error> {
     )?)
 }
 
-/// The files that `source` means.
+/// The files that `source` means, wherever they are: the first of it and its mirrors that can be looked up says what the
+/// model is. A model that is `known` needs no network.
 pub(super) async fn resolve(
+    source: &Source,
+    known: Option<ModelSpec>,
+    options: &LoadOptions,
+    fetcher: &Fetcher<'_>,
+) -> Result<ModelSpec, Error> {
+    let is_known = known.is_some();
+    let mut found = known.map(Ok);
+    let others = options.mirrors.iter();
+    for place in std::iter::once(source).filter(|_| !is_known).chain(others) {
+        if is_known && matches!(place, Source::Hub(_)) {
+            continue;
+        }
+        let files = look_up(place, options, fetcher).await;
+        found = Some(match (found, files) {
+            (Some(Ok(mut model)), Ok(mirror)) => model
+                .add_mirror(&mirror)
+                .map(|()| model)
+                .map_err(Error::from),
+            (Some(Ok(model)), Err(_)) => Ok(model),
+            (Some(Err(_)), Ok(mut mirror)) => {
+                mirror.alias = loader::files::alias(source);
+                Ok(mirror)
+            }
+            (Some(Err(first)), Err(_)) => Err(first),
+            (None, files) => files,
+        });
+    }
+    // The source itself is looked up unless the model is known.
+    found.unwrap_or_else(|| Err(Error::invalid("the source names no model")))
+}
+
+async fn look_up(
     source: &Source,
     options: &LoadOptions,
     fetcher: &Fetcher<'_>,
@@ -58,7 +91,10 @@ async fn list(url: &Url, fetcher: &Fetcher<'_>) -> Result<Vec<u8>, Error> {
         };
         match retry.failed(after_ms) {
             // Milliseconds of a wait fit a double exactly.
-            Some(ms) => Sleep::ms(ms as f64).wait().await,
+            Some(ms) => {
+                Sleep::ms(ms as f64).wait().await;
+                globals::online().await;
+            }
             None => {
                 let (url, attempts) = (url.to_string(), retry.failures());
                 return Err(LoaderError::GaveUp {

@@ -1,5 +1,6 @@
 //! What goes into a load and what comes out of it.
 
+use loader::Source;
 use serde::{Deserialize, Serialize};
 use tsify::Tsify;
 
@@ -34,6 +35,8 @@ pub struct LoadOptions {
     pub hub_endpoint: Option<String>,
     /// Origins that weights may come from; `None` allows all.
     pub allowed_origins: Option<Vec<String>>,
+    /// Where else the model is, tried in turn where what comes before fails.
+    pub mirrors: Vec<Source>,
     /// Leave nothing in the store.
     pub memory_only: bool,
     /// What the entries of [`loader::Source::Local`] are, in the same order.
