@@ -1,14 +1,13 @@
 //! From files to a model, a tokenizer and a chat template.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc};
 
 use anyhow::{Context, Result};
 use gguf::Metadata;
-use indicatif::{ProgressBar, ProgressStyle};
 use model::{Builder, Model};
 use tokenizer::Tokenizer;
 
-use crate::files::ModelFiles;
+use crate::{files::ModelFiles, progress};
 
 /// Metadata key of a model's chat template.
 const TEMPLATE_KEY: &str = "tokenizer.chat_template";
@@ -62,7 +61,7 @@ pub(crate) fn template(metadata: &Metadata) -> Result<Option<chat::Template>> {
 /// The weights alone.
 pub(crate) fn weights(files: &ModelFiles) -> Result<Model> {
     let mut builder = Builder::new(files.headers())?;
-    let bar = progress(files.size());
+    let bar = progress::bytes("reading", files.size());
     for tensor in files.tensors() {
         let (tensor, bytes) = tensor?;
         for chunk in bytes.chunks(CHUNK) {
@@ -72,18 +71,4 @@ pub(crate) fn weights(files: &ModelFiles) -> Result<Model> {
     }
     bar.finish_and_clear();
     Ok(builder.finish()?)
-}
-
-/// A bar in bytes, which indicatif hides where standard error is no terminal.
-fn progress(bytes: u64) -> ProgressBar {
-    const REDRAW: Duration = Duration::from_millis(100);
-    let bar = ProgressBar::new(bytes);
-    let style = ProgressStyle::with_template(
-        "reading {wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta}",
-    );
-    if let Ok(style) = style {
-        bar.set_style(style);
-    }
-    bar.enable_steady_tick(REDRAW);
-    bar
 }

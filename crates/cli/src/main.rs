@@ -10,14 +10,20 @@ mod commands;
 mod files;
 mod generate;
 mod load;
+mod model_writer;
+mod new_file;
 mod output;
+mod progress;
+mod quantization;
 mod threads;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use commands::{bench, chat, inspect, logits, perplexity, run, template, tokenize};
+use commands::{
+    bench, chat, inspect, logits, merge, perplexity, quantize, run, split, template, tokenize,
+};
 
 /// Runs GGUF language models: the engine of minnow-llm, natively.
 #[derive(Debug, Parser)]
@@ -37,6 +43,9 @@ enum Command {
     Template(template::Args),
     Bench(bench::Args),
     Perplexity(perplexity::Args),
+    Quantize(quantize::Args),
+    Split(split::Args),
+    Merge(merge::Args),
 }
 
 fn main() -> ExitCode {
@@ -49,6 +58,9 @@ fn main() -> ExitCode {
         Command::Template(args) => template::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Perplexity(args) => perplexity::run(&args),
+        Command::Quantize(args) => quantize::run(&args),
+        Command::Split(args) => split::run(&args),
+        Command::Merge(args) => merge::run(&args),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

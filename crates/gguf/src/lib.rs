@@ -29,7 +29,7 @@ pub use reader::HeaderReader;
 pub use split::Split;
 pub use tensor::{TensorInfo, TensorType};
 pub use value::{Value, ValueType};
-pub use writer::Writer;
+pub use writer::{HeaderWriter, Writer};
 
 /// First four bytes of every GGUF file.
 pub const MAGIC: [u8; 4] = *b"GGUF";

@@ -17,46 +17,28 @@ use crate::{
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Writer {
-    version: u32,
-    metadata: Vec<(String, Value)>,
-    tensors: Vec<Tensor>,
-}
-
-#[derive(Debug, Clone)]
-struct Tensor {
-    name: String,
-    shape: Vec<u64>,
-    kind: TensorType,
-    bytes: Vec<u8>,
-}
-
-impl Default for Writer {
-    fn default() -> Self {
-        Self::new()
-    }
+    header: HeaderWriter,
+    /// Bytes of the header's tensors, in its order.
+    bytes: Vec<Vec<u8>>,
 }
 
 impl Writer {
     /// An empty file of version 3.
     pub fn new() -> Self {
-        Self {
-            version: 3,
-            metadata: Vec::new(),
-            tensors: Vec::new(),
-        }
+        Self::default()
     }
 
     /// Chooses the format version, 2 or 3. The two differ only in the number.
     pub fn version(mut self, version: u32) -> Self {
-        self.version = version;
+        self.header.version = version;
         self
     }
 
     /// Adds a metadata entry. The key [`ALIGNMENT_KEY`] (a `u32`) also sets the alignment of the tensors.
     pub fn with(mut self, key: impl Into<String>, value: impl Into<Value>) -> Self {
-        self.metadata.push((key.into(), value.into()));
+        self.header = self.header.with(key, value);
         self
     }
 
@@ -68,27 +50,121 @@ impl Writer {
         kind: TensorType,
         bytes: Vec<u8>,
     ) -> Self {
-        self.tensors.push(Tensor {
-            name: name.into(),
-            shape: shape.to_vec(),
-            kind,
-            bytes,
-        });
+        self.header = self.header.tensor(name, shape, kind);
+        self.bytes.push(bytes);
         self
     }
 
     /// The whole file.
     ///
     /// # Errors
+    /// As [`HeaderWriter::to_bytes`], and if bytes do not fill their tensor.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, Error> {
+        let mut file = self.header.to_bytes()?;
+        let alignment = self.header.alignment()? as usize;
+        for (tensor, bytes) in self.header.tensors.iter().zip(&self.bytes) {
+            let (expected, actual) = (tensor.bytes()?, bytes.len() as u64);
+            if actual != expected {
+                return Err(Error::WrongTensorSize {
+                    tensor: tensor.name.clone(),
+                    expected,
+                    actual,
+                });
+            }
+            file.extend_from_slice(bytes);
+            file.resize(file.len().next_multiple_of(alignment), 0);
+        }
+        Ok(file)
+    }
+}
+
+/// Collects metadata and a tensor directory, then gives the bytes that stand before the tensors.
+///
+/// For files too large for memory: write [`Self::to_bytes`], then each tensor's bytes in the order of the directory, each
+/// followed by zeros up to a multiple of [`Self::alignment`].
+#[derive(Debug, Clone)]
+pub struct HeaderWriter {
+    version: u32,
+    metadata: Vec<(String, Value)>,
+    tensors: Vec<Entry>,
+}
+
+#[derive(Debug, Clone)]
+struct Entry {
+    name: String,
+    shape: Vec<u64>,
+    kind: TensorType,
+}
+
+impl Entry {
+    fn bytes(&self) -> Result<u64, Error> {
+        self.kind
+            .tensor_bytes(&self.shape)
+            .map_err(|reason| bad_shape(&self.name, &self.shape, reason))
+    }
+}
+
+impl Default for HeaderWriter {
+    fn default() -> Self {
+        Self {
+            version: 3,
+            metadata: Vec::new(),
+            tensors: Vec::new(),
+        }
+    }
+}
+
+impl HeaderWriter {
+    /// An empty header of version 3.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a metadata entry. The key [`ALIGNMENT_KEY`] (a `u32`) also sets the alignment of the tensors.
+    pub fn with(mut self, key: impl Into<String>, value: impl Into<Value>) -> Self {
+        self.metadata.push((key.into(), value.into()));
+        self
+    }
+
+    /// Adds a tensor to the directory: its dimensions innermost first.
+    pub fn tensor(mut self, name: impl Into<String>, shape: &[u64], kind: TensorType) -> Self {
+        self.tensors.push(Entry {
+            name: name.into(),
+            shape: shape.to_vec(),
+            kind,
+        });
+        self
+    }
+
+    /// What each tensor's first byte, counted from the end of the header, is a multiple of.
+    ///
+    /// # Errors
+    /// If [`ALIGNMENT_KEY`] has another type or an unusable value.
+    pub fn alignment(&self) -> Result<u64, Error> {
+        let alignment = match self.metadata.iter().find(|(key, _)| key == ALIGNMENT_KEY) {
+            None => DEFAULT_ALIGNMENT,
+            Some((_, Value::U32(alignment))) => u64::from(*alignment),
+            Some((key, other)) => {
+                return Err(Error::wrong_type(key, "a u32", other.kind().name()));
+            }
+        };
+        check_alignment(alignment, Limits::default().alignment)?;
+        Ok(alignment)
+    }
+
+    /// The bytes before the first tensor, padded to where it starts.
+    ///
+    /// # Errors
     /// Whatever would make a reader refuse the file: an unsupported version or alignment, a duplicate or empty key,
-    /// a duplicate tensor, a shape that does not fit the type, bytes that do not fill the shape.
+    /// a duplicate tensor, a shape that does not fit the type.
     pub fn to_bytes(&self) -> Result<Vec<u8>, Error> {
         if !matches!(self.version, 2 | 3) {
             return Err(Error::UnsupportedVersion {
                 version: self.version,
             });
         }
-        let alignment = self.check()?;
+        self.check_names()?;
+        let alignment = self.alignment()?;
         let mut file = MAGIC.to_vec();
         file.extend(self.version.to_le_bytes());
         file.extend((self.tensors.len() as u64).to_le_bytes());
@@ -106,21 +182,15 @@ impl Writer {
                 file.extend(dimension.to_le_bytes());
             }
             file.extend(tensor.kind.id().to_le_bytes());
-            file.extend((offset as u64).to_le_bytes());
-            offset += tensor.bytes.len().next_multiple_of(alignment);
+            file.extend(u64::to_le_bytes(offset));
+            offset += tensor.bytes()?.next_multiple_of(alignment);
         }
-        for tensor in &self.tensors {
-            file.resize(file.len().next_multiple_of(alignment), 0);
-            file.extend_from_slice(&tensor.bytes);
-        }
-        if !self.tensors.is_empty() {
-            file.resize(file.len().next_multiple_of(alignment), 0);
-        }
+        file.resize(file.len().next_multiple_of(alignment as usize), 0);
         Ok(file)
     }
 
-    /// Refuses what a reader would refuse, and gives the alignment.
-    fn check(&self) -> Result<usize, Error> {
+    /// Refuses names that a reader would refuse.
+    fn check_names(&self) -> Result<(), Error> {
         if let Some(index) = self.metadata.iter().position(|(key, _)| key.is_empty()) {
             return Err(Error::EmptyKey {
                 index: index as u64,
@@ -134,29 +204,7 @@ impl Writer {
                 tensor: name.to_owned(),
             }
         })?;
-        for tensor in &self.tensors {
-            let expected = tensor
-                .kind
-                .tensor_bytes(&tensor.shape)
-                .map_err(|reason| bad_shape(&tensor.name, &tensor.shape, reason))?;
-            let actual = tensor.bytes.len() as u64;
-            if actual != expected {
-                return Err(Error::WrongTensorSize {
-                    tensor: tensor.name.clone(),
-                    expected,
-                    actual,
-                });
-            }
-        }
-        let alignment = match self.metadata.iter().find(|(key, _)| key == ALIGNMENT_KEY) {
-            None => DEFAULT_ALIGNMENT,
-            Some((_, Value::U32(alignment))) => u64::from(*alignment),
-            Some((key, other)) => {
-                return Err(Error::wrong_type(key, "a u32", other.kind().name()));
-            }
-        };
-        check_alignment(alignment, Limits::default().alignment)?;
-        Ok(alignment as usize)
+        Ok(())
     }
 }
 

@@ -1,15 +1,20 @@
 //! `minnow perplexity`: how well a model predicts a text, measured as llama-perplexity measures it.
 
-use std::{fs, path::PathBuf, sync::Arc};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use anyhow::{Context as _, Result, bail};
 use kernels::kv::{BLOCK, KvType};
 use model::{Context, ContextOptions, Input, Want};
 use serde::Serialize;
+use tokenizer::EncodeOptions;
 
 use crate::{
     load::{self, Loaded},
-    output, threads,
+    output, progress, threads,
 };
 
 /// Measure how well a model predicts a text
@@ -21,9 +26,12 @@ use crate::{
 pub(crate) struct Args {
     /// GGUF file; the first one of a split set
     model: PathBuf,
-    /// JSON file with a list of token ids
-    #[arg(long, value_name = "FILE")]
-    ids_file: PathBuf,
+    /// File with the text
+    #[arg(required_unless_present = "ids_file")]
+    text: Option<PathBuf>,
+    /// JSON file with a list of token ids, instead of a text
+    #[arg(long, value_name = "FILE", conflicts_with = "text")]
+    ids_file: Option<PathBuf>,
     /// Tokens of a chunk
     #[arg(long, value_name = "N", default_value_t = 512)]
     chunk: usize,
@@ -52,14 +60,20 @@ const BATCH: usize = 64;
 const SHORTEST_CHUNK: usize = 4;
 
 pub(crate) fn run(args: &Args) -> Result<()> {
-    let text = fs::read_to_string(&args.ids_file);
-    let text = text.with_context(|| format!("{} can't be read", args.ids_file.display()))?;
-    let ids: Vec<u32> = serde_json::from_str(&text).with_context(|| {
-        format!(
-            "{} is not a JSON list of token ids",
-            args.ids_file.display()
-        )
-    })?;
+    let given = given_ids(args)?;
+    let Loaded {
+        model, tokenizer, ..
+    } = load::load(&args.model)?;
+    let ids = match &args.text {
+        Some(path) => {
+            let options = EncodeOptions {
+                add_special: true,
+                parse_special: false,
+            };
+            tokenizer.encode(&read(path)?, options)
+        }
+        None => given,
+    };
     if args.chunk < SHORTEST_CHUNK || ids.len() < args.chunk {
         bail!(
             "--chunk is {}, but must be from {SHORTEST_CHUNK} to the number of ids, {}",
@@ -67,9 +81,6 @@ pub(crate) fn run(args: &Args) -> Result<()> {
             ids.len()
         );
     }
-    let Loaded {
-        model, tokenizer, ..
-    } = load::load(&args.model)?;
     let options = ContextOptions {
         capacity: args.chunk,
         kv: KvType::F32,
@@ -79,6 +90,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let mut context = Context::new(Arc::clone(&model), options, threads::pool(args.threads)?)?;
     let bos = tokenizer.bos().filter(|_| tokenizer.add_bos());
     let (mut total, mut counted) = (0.0, 0);
+    let bar = progress::steps("computing", (ids.len() / args.chunk) as u64);
     for chunk in ids.chunks_exact(args.chunk) {
         let mut chunk = chunk.to_vec();
         if let Some(bos) = bos {
@@ -86,7 +98,10 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         }
         total += negative_log_likelihood(&mut context, &chunk)?;
         counted += counted_tokens(args.chunk);
+        bar.inc(1);
+        bar.set_message(format!("{:.4}", (total / counted as f64).exp()));
     }
+    bar.finish_and_clear();
     let nll = total / counted as f64;
     let result = Output {
         ppl: nll.exp(),
@@ -100,6 +115,19 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         "perplexity {:.4} over {} tokens",
         result.ppl, result.tokens
     ))
+}
+
+fn read(path: &Path) -> Result<String> {
+    fs::read_to_string(path).with_context(|| format!("{} can't be read", path.display()))
+}
+
+/// The ids of `--ids-file`, if there is one.
+fn given_ids(args: &Args) -> Result<Vec<u32>> {
+    let Some(path) = &args.ids_file else {
+        return Ok(Vec::new());
+    };
+    serde_json::from_str(&read(path)?)
+        .with_context(|| format!("{} is not a JSON list of token ids", path.display()))
 }
 
 /// How many tokens of a chunk are predicted and counted.

@@ -4,3 +4,4 @@ mod describing;
 mod files;
 mod generating;
 mod harness;
+mod quantizing;

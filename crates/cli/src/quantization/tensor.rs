@@ -1,0 +1,133 @@
+//! A tensor from one type to another.
+
+use std::sync::Mutex;
+
+use anyhow::{Context, Result, anyhow, bail};
+use gguf::{TensorInfo, TensorType};
+use kernels::{Format, Pool, for_each_item, quantize};
+
+/// Values that a thread takes at a time.
+const PART: usize = 1 << 15;
+
+/// Values that are converted before they are handed on: what bounds memory.
+const SLAB: usize = 1 << 23;
+
+/// The largest magnitude that scales and halves can hold.
+const LARGEST_HALF: f32 = 65504.0;
+
+/// The tensor type called `name`, in any case.
+pub(crate) fn tensor_type(name: &str) -> Result<TensorType, String> {
+    let mut kinds = TensorType::ALL
+        .iter()
+        .filter(|&&kind| quantizer(kind).is_some());
+    let found = kinds
+        .clone()
+        .find(|kind| kind.name().eq_ignore_ascii_case(name));
+    found.copied().ok_or_else(|| {
+        let names: Vec<_> = kinds.by_ref().map(|kind| kind.name()).collect();
+        format!("expected one of {}", names.join(", "))
+    })
+}
+
+/// Turns `bytes` of `tensor` into type `to`, handing on whole rows in order.
+///
+/// # Errors
+/// If either type can't be converted, if a value can't be stored in the new one, or if `sink` fails.
+pub(crate) fn convert(
+    pool: &dyn Pool,
+    tensor: &TensorInfo,
+    bytes: &[u8],
+    to: TensorType,
+    mut sink: impl FnMut(&[u8]) -> Result<()>,
+) -> Result<()> {
+    let name = &tensor.name;
+    let from = format(tensor.kind).with_context(|| {
+        format!(
+            "tensor {name} is of type {}, which can't be read",
+            tensor.kind.name()
+        )
+    })?;
+    let quantize =
+        quantizer(to).with_context(|| format!("tensor {name} can't be made {}", to.name()))?;
+    let columns = usize::try_from(tensor.shape[0])?;
+    let row_in = from.row_bytes(columns)?;
+    let row_out = usize::try_from(
+        to.tensor_bytes(&[tensor.shape[0]])
+            .map_err(|e| anyhow!(e))?,
+    )?;
+    let part = (PART / columns).max(1);
+    let slab = (SLAB / columns).max(part);
+    let limit = match to {
+        TensorType::F32 | TensorType::BF16 => f32::MAX,
+        _ => LARGEST_HALF,
+    };
+    let failure = Mutex::new(None);
+    let mut out = Vec::new();
+    for rows in bytes.chunks(slab * row_in) {
+        out.resize(rows.len() / row_in * row_out, 0);
+        let parts = rows
+            .chunks(part * row_in)
+            .zip(out.chunks_mut(part * row_out));
+        for_each_item(pool, parts, &|(rows, out)| {
+            let mut values = vec![0.0; rows.len() / row_in * columns];
+            let converted = kernels::dequantize(from, rows, &mut values)
+                .map_err(anyhow::Error::from)
+                .and_then(|()| check(name, &values, limit));
+            match converted {
+                Ok(()) => quantize(&values, out),
+                Err(error) => *failure.lock().unwrap_or_else(|e| e.into_inner()) = Some(error),
+            }
+        });
+        if let Some(error) = failure.lock().unwrap_or_else(|e| e.into_inner()).take() {
+            return Err(error);
+        }
+        sink(&out)?;
+    }
+    Ok(())
+}
+
+/// Refuses values that would not be finite in the new type.
+fn check(name: &str, values: &[f32], limit: f32) -> Result<()> {
+    let storable = |value: &&f32| value.abs() <= limit;
+    match values.iter().find(|value| !storable(value)) {
+        None => Ok(()),
+        Some(value) => bail!(
+            "tensor {name} has the value {value}, and what is stored must be at most {limit:e}; the file is damaged, or \
+             its weights need BF16"
+        ),
+    }
+}
+
+fn format(kind: TensorType) -> Option<Format> {
+    Format::ALL
+        .into_iter()
+        .find(|format| format.name() == kind.name())
+}
+
+/// Fills blocks with values.
+type Quantizer = fn(&[f32], &mut [u8]);
+
+/// What turns floats into a type.
+fn quantizer(kind: TensorType) -> Option<Quantizer> {
+    Some(match kind {
+        TensorType::F32 => quantize::f32,
+        TensorType::F16 => quantize::f16,
+        TensorType::BF16 => quantize::bf16,
+        TensorType::Q4_0 => quantize::q4_0,
+        TensorType::Q4_1 => quantize::q4_1,
+        TensorType::Q5_0 => quantize::q5_0,
+        TensorType::Q5_1 => quantize::q5_1,
+        TensorType::Q8_0 => quantize::q8_0,
+        TensorType::Q2_K => quantize::q2_k,
+        TensorType::Q3_K => quantize::q3_k,
+        TensorType::Q4_K => quantize::q4_k,
+        TensorType::Q5_K => quantize::q5_k,
+        TensorType::Q6_K => quantize::q6_k,
+        TensorType::IQ4_NL => quantize::iq4_nl,
+        TensorType::IQ4_XS => quantize::iq4_xs,
+        TensorType::TQ1_0 => quantize::tq1_0,
+        TensorType::TQ2_0 => quantize::tq2_0,
+        TensorType::MXFP4 => quantize::mxfp4,
+        _ => return None,
+    })
+}
