@@ -78,7 +78,7 @@ pub struct Record {
 pub struct FileRecord {
     /// Name without folders.
     pub name: String,
-    /// Its publisher's SHA-256, or once complete its own.
+    /// Its SHA-256, as its publisher says it.
     pub sha256: Option<Digest>,
     /// Its parts in order.
     pub parts: Vec<PartRecord>,

@@ -66,20 +66,18 @@ impl Download {
                 actual: sizes.sum(),
             });
         }
-        if file.sha256.is_some() {
+        let (Some(expected), None) = (file.expected, file.sha256) else {
             return Ok(());
-        }
+        };
         let actual = Digest(file.hash.finalize_reset().into());
-        match file.expected {
-            Some(expected) if expected != actual => Err(Error::Integrity {
+        if actual != expected {
+            return Err(Error::Integrity {
                 file: file.name.clone(),
                 expected: expected.to_string(),
                 actual: actual.to_string(),
-            }),
-            _ => {
-                file.sha256 = Some(actual);
-                Ok(())
-            }
+            });
         }
+        file.sha256 = Some(actual);
+        Ok(())
     }
 }

@@ -11,7 +11,7 @@ pub(super) struct File {
     pub(super) name: String,
     /// Its publisher's hash.
     pub(super) expected: Option<Digest>,
-    /// Its own hash, once all of it has passed, or from an earlier, complete load.
+    /// Its own hash, once all of it has passed and is what was expected, or from an earlier, complete load.
     pub(super) sha256: Option<Digest>,
     pub(super) hash: Sha256,
     pub(super) feed: TensorFeed,

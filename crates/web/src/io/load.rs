@@ -77,7 +77,11 @@ fn loaded(id: String, summary: Summary) -> Loaded {
         downloaded: summary.downloaded,
         read: summary.read,
         repaired: summary.repaired,
-        sha256: summary.sha256.iter().map(Digest::to_string).collect(),
+        sha256: summary
+            .sha256
+            .iter()
+            .map(|hash| hash.as_ref().map(Digest::to_string))
+            .collect(),
     }
 }
 

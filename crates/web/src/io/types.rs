@@ -99,8 +99,8 @@ pub struct Loaded {
     pub read: u64,
     /// Chunks that were damaged in the store and have been fetched again.
     pub repaired: u32,
-    /// Hexadecimal SHA-256 of each file.
-    pub sha256: Vec<String>,
+    /// Hexadecimal SHA-256 of each file, where its publisher says what it is to be: it has been checked.
+    pub sha256: Vec<Option<String>>,
 }
 
 /// A model in the store.
