@@ -4,6 +4,7 @@
 //! is bitnet.cpp's (`dequantize_row_i2_s` in its copy of `ggml-quants.c`).
 
 use crate::Error;
+use crate::layout::{Layout, with_layout};
 
 /// Values in a block of the simple quantized formats.
 pub(crate) const BLOCK: usize = 32;
@@ -153,6 +154,13 @@ impl Format {
             Self::I2_S => 32,
             _ => 0,
         }
+    }
+
+    /// The packed layout whose kernels multiply such weights, by the name of its module in `layout`; formats that are
+    /// packed alike share one.
+    #[must_use]
+    pub fn layout(self) -> &'static str {
+        with_layout!(self, L => <L as Layout>::NAME)
     }
 
     /// Bytes of a row of `cols` values in the file.

@@ -32,5 +32,5 @@ pub use cache::SeqId;
 pub use config::{Architecture, Config, Experts, SlidingWindow};
 pub use context::{Context, ContextOptions, Input, Logits, Want};
 pub use error::Error;
-pub use plan::{Plan, inspect};
+pub use plan::{Placement, Plan, inspect, placements};
 pub use weights::Model;

@@ -124,6 +124,32 @@ pub fn inspect(headers: &[Header]) -> Result<Plan, Error> {
     })
 }
 
+/// What becomes of a tensor when it is loaded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Placement {
+    /// Its name.
+    pub tensor: String,
+    /// How the file has it.
+    pub format: Format,
+    /// Whether it is packed for products with it; otherwise it becomes floats.
+    pub packed: bool,
+}
+
+/// What becomes of the tensors of a model, in the order in which the model needs them. Tensors that nothing is computed
+/// from are missing.
+///
+/// # Errors
+/// As [`inspect`].
+pub fn placements(headers: &[Header]) -> Result<Vec<Placement>, Error> {
+    let (_, found) = plan(headers)?;
+    let placement = |found: Found| Placement {
+        packed: found.is_matrix(),
+        format: found.format,
+        tensor: found.spec.name,
+    };
+    Ok(found.into_iter().map(placement).collect())
+}
+
 /// The configuration and the tensors it needs.
 pub(crate) fn plan(headers: &[Header]) -> Result<(Config, Vec<Found>), Error> {
     let config = Config::from_headers(headers)?;

@@ -1,6 +1,9 @@
 //! `minnow inspect`: what a file says about its model.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{
+    collections::{BTreeMap, HashMap},
+    path::PathBuf,
+};
 
 use anyhow::Result;
 use gguf::{Header, Value};
@@ -43,6 +46,8 @@ struct Output {
     reason: Option<String>,
     /// Bytes it takes to run, if it can be run.
     memory: Option<Memory>,
+    /// The vector instructions that kernels use on this machine.
+    instructions: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     tensors: Option<Vec<Tensor>>,
 }
@@ -73,6 +78,27 @@ struct Tensor {
     shape: Vec<u64>,
     offset: u64,
     size: u64,
+    /// What multiplies it, if the model can be run and needs it.
+    kernel: Option<Kernel>,
+}
+
+/// How the weights of a tensor are computed with.
+#[derive(Debug, Clone, Copy, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Kernel {
+    /// Packed: the name of the layout, each of which has kernels in every instruction set.
+    Packed(&'static str),
+    /// As single-precision numbers: norms, biases and the like.
+    Floats,
+}
+
+impl std::fmt::Display for Kernel {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Packed(layout) => write!(f, "packed as {layout}"),
+            Self::Floats => f.write_str("kept as floats"),
+        }
+    }
 }
 
 pub(crate) fn run(args: &Args) -> Result<()> {
@@ -129,8 +155,11 @@ fn describe(files: &ModelFiles, tensors: bool) -> Result<Output> {
         supported: reason.is_none(),
         reason,
         memory: memory.ok(),
+        instructions: kernels::Isa::best().name(),
         tensors: tensors.then(|| {
+            let kernels = kernels_of(files.headers());
             let listed = all().map(|tensor| Tensor {
+                kernel: kernels.get(&tensor.name).copied(),
                 name: tensor.name.clone(),
                 kind: tensor.kind.name(),
                 shape: tensor.shape.clone(),
@@ -140,6 +169,19 @@ fn describe(files: &ModelFiles, tensors: bool) -> Result<Output> {
             listed.collect()
         }),
     })
+}
+
+/// What computes with each tensor, by name; nothing if the model cannot be run.
+fn kernels_of(headers: &[Header]) -> HashMap<String, Kernel> {
+    let placements = model::placements(headers).unwrap_or_default();
+    let kernels = placements.into_iter().map(|placement| {
+        let kernel = match placement.packed {
+            true => Kernel::Packed(placement.format.layout()),
+            false => Kernel::Floats,
+        };
+        (placement.tensor, kernel)
+    });
+    kernels.collect()
 }
 
 /// The same for people.
@@ -186,6 +228,7 @@ fn text(result: &Output) -> String {
             memory.kv_per_token
         )
     }));
+    lines.push(format!("instructions    {}", result.instructions));
     lines.extend(result.quantization.iter().map(|(kind, share)| {
         format!(
             "{kind:<8}        {} tensors, {:.1} MB",
@@ -194,8 +237,11 @@ fn text(result: &Output) -> String {
         )
     }));
     lines.extend(result.tensors.iter().flatten().map(|tensor| {
+        let kernel = tensor
+            .kernel
+            .map_or("not used".into(), |kernel| kernel.to_string());
         format!(
-            "{:<40} {:<6} {:?}, {} bytes",
+            "{:<40} {:<6} {:?}, {} bytes, {kernel}",
             tensor.name, tensor.kind, tensor.shape, tensor.size
         )
     }));

@@ -66,6 +66,13 @@ fn inspect_describes_a_model() {
     let kv = 2 * 2 * 64 * 2; // keys and values of 2 heads of 64 floats in 2 bytes each, 1 layer
     assert_eq!(result["memory"]["kv_per_token"], kv);
     let tensors = result["tensors"].as_array().unwrap();
+    assert_eq!(result["instructions"], kernels::Isa::best().name());
+    let kernel = |name: &str| {
+        let tensor = tensors.iter().find(|tensor| tensor["name"] == name);
+        tensor.unwrap()["kernel"].clone()
+    };
+    assert_eq!(kernel("blk.0.attn_q.weight")["packed"], "floats");
+    assert_eq!(kernel("blk.0.attn_norm.weight"), "floats");
     let elements = |tensor: &Value| {
         tensor["shape"]
             .as_array()

@@ -143,6 +143,7 @@ impl<E: Encoding> Codec for Interleaved<E> {
 }
 
 impl<E: Encoding> Layout for Interleaved<E> {
+    const NAME: &'static str = "floats";
     const LEN: usize = STEP;
     type Block = E::Block;
     type Panel = Panel;

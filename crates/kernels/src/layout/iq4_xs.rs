@@ -88,6 +88,7 @@ impl Codec for Iq4Xs {
 }
 
 impl Layout for Iq4Xs {
+    const NAME: &'static str = "iq4_xs";
     const LEN: usize = SUPER_BLOCK;
     type Block = Block;
     type Panel = Panel256<SUB_BLOCKS, NoMins>;

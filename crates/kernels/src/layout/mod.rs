@@ -60,6 +60,8 @@ pub(crate) struct Sums(pub(crate) [[Bytes16; TILE]; PANEL]);
 
 /// How packed weights are stored and multiplied; several formats may be packed alike.
 pub(crate) trait Layout: 'static {
+    /// The module that describes it.
+    const NAME: &'static str;
     /// Columns in a packed block.
     const LEN: usize;
     /// Four rows × [`Self::LEN`] columns.

@@ -178,6 +178,7 @@ impl<const MIN: usize, const HIGH: usize> Codec for Nibbles<MIN, HIGH> {
 }
 
 impl<const MIN: usize, const HIGH: usize> Layout for Nibbles<MIN, HIGH> {
+    const NAME: &'static str = "nibbles";
     const LEN: usize = BLOCK;
     type Block = Block<MIN, HIGH>;
     type Panel = Panel32<MIN>;

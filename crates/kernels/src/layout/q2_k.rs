@@ -102,6 +102,7 @@ fn scales_and_mins<S: Simd>(s: S, scales: &Bytes16) -> [S::V; 2] {
 }
 
 impl Layout for Q2K {
+    const NAME: &'static str = "q2_k";
     const LEN: usize = SUPER_BLOCK;
     type Block = Block;
     type Panel = Panel256<SUB_BLOCKS, FineMins>;

@@ -175,6 +175,7 @@ impl Codec for Q3K {
 }
 
 impl Layout for Q3K {
+    const NAME: &'static str = "q3_k";
     const LEN: usize = SUPER_BLOCK;
     type Block = Block;
     type Panel = Panel256<SUB_BLOCKS, NoMins>;

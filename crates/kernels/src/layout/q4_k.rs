@@ -202,6 +202,7 @@ impl<const HIGH: usize, const SCALES: usize> Codec for SuperNibbles<HIGH, SCALES
 }
 
 impl<const HIGH: usize, const SCALES: usize> Layout for SuperNibbles<HIGH, SCALES> {
+    const NAME: &'static str = "q4_k";
     const LEN: usize = SUPER_BLOCK;
     type Block = Block<HIGH>;
     type Panel = Panel256<SCALES, PairedMins>;

@@ -144,6 +144,7 @@ impl Codec for Q6K {
 }
 
 impl Layout for Q6K {
+    const NAME: &'static str = "q6_k";
     const LEN: usize = SUPER_BLOCK;
     type Block = Block;
     type Panel = Panel256<SUB_BLOCKS, NoMins>;

@@ -56,6 +56,7 @@ impl Codec for Q8_0 {
 }
 
 impl Layout for Q8_0 {
+    const NAME: &'static str = "q8_0";
     const LEN: usize = BLOCK;
     type Block = Block;
     type Panel = Panel32<0>;

@@ -168,6 +168,7 @@ impl<T: Table> Codec for Chosen<T> {
 }
 
 impl<T: Table> Layout for Chosen<T> {
+    const NAME: &'static str = "table";
     const LEN: usize = BLOCK;
     type Block = Block<T::Scales>;
     type Panel = Panel32<0>;

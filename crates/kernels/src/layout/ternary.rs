@@ -121,6 +121,36 @@ impl Codec for Ternary {
     }
 }
 
+/// The numbers (0…2) of a block of TQ1_0, value by value. In runs, so that compilers vectorize it.
+fn numbers(block: &[u8]) -> [u8; SUPER_BLOCK] {
+    let mut numbers = [0; SUPER_BLOCK];
+    let mut rest = numbers.as_mut_slice();
+    for (bytes, digits) in [(&block[..32], 5), (&block[32..48], 5), (&block[48..52], 4)] {
+        for n in 0..digits {
+            let (run, after) = rest.split_at_mut(bytes.len());
+            run.iter_mut()
+                .zip(bytes)
+                .for_each(|(to, &byte)| *to = digit(byte, n));
+            rest = after;
+        }
+    }
+    numbers
+}
+
+/// Numbers as 2-bit codes.
+fn codes_of(numbers: &[u8; SUPER_BLOCK]) -> [u8; CODE_BYTES] {
+    let mut codes = [0; CODE_BYTES];
+    for (codes, half) in codes.chunks_exact_mut(32).zip(numbers.chunks_exact(128)) {
+        for (run, numbers) in half.chunks_exact(32).enumerate() {
+            codes
+                .iter_mut()
+                .zip(numbers)
+                .for_each(|(code, number)| *code |= number << (2 * run));
+        }
+    }
+    codes
+}
+
 /// Where value `k` is among codes: its byte, and how far its bits are from the lower end.
 fn code_place(k: usize) -> (usize, usize) {
     (k / 128 * 32 + k % 32, k % 128 / 32 * 2)
@@ -132,14 +162,7 @@ impl Codec for Tq1_0 {
 
     #[inline(always)]
     fn pack<S: Simd>(s: S, rows: [&[u8]; GROUP], to: &mut Block) {
-        let codes = rows.map(|row| {
-            let mut codes = [0; CODE_BYTES];
-            for k in 0..SUPER_BLOCK {
-                let ((byte, n), (to, shift)) = (place(k), code_place(k));
-                codes[to] |= digit(row[byte], n) << shift;
-            }
-            codes
-        });
+        let codes = rows.map(|row| codes_of(&numbers(row)));
         for (r, row) in rows.iter().enumerate() {
             to.set_d(r, half_at(row, TQ1_0_D_AT));
         }
@@ -210,6 +233,7 @@ fn start<S: Simd>(s: S, sum: &Bytes16) -> S::V {
 }
 
 impl Layout for Ternary {
+    const NAME: &'static str = "ternary";
     const LEN: usize = SUPER_BLOCK;
     type Block = Block;
     type Panel = Panel256<SUB_BLOCKS, NoMins>;
