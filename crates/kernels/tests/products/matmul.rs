@@ -2,7 +2,9 @@
 
 use crate::data::{Cut, Random, assert_same, file, pack, put_number, random_rows};
 use crate::reference::products;
-use kernels::{Activations, Format, Isa, Matrix, Pool, Serial, matmul, matmul_rows, matmul_with};
+use kernels::{
+    Activations, Format, Isa, Matrix, Pool, Serial, matmul, matmul_rows, matmul_with, quantize,
+};
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
@@ -142,6 +144,27 @@ fn extreme_weights() {
             }
         }
     }
+}
+
+#[test]
+fn ternary_weights_are_the_same_in_every_format() {
+    const SCALE: f32 = 0.375;
+    let mut random = Random(14);
+    let (rows, cols) = (9, 512);
+    let weights: Vec<f32> = (0..rows * cols)
+        .map(|_| (random.next() % 3) as f32 * SCALE - SCALE)
+        .collect();
+    let x = random.floats(5 * cols);
+    let product = |format: Format, quantize: fn(&[f32], &mut [u8])| {
+        let bytes = rows * format.row_bytes(cols).unwrap() + format.tail_bytes();
+        let mut file = vec![0; bytes];
+        quantize(&weights, &mut file);
+        let w = pack(format, rows, cols, &file);
+        product(Isa::best(), &Serial, &w, &x)
+    };
+    let expected = product(Format::TQ2_0, quantize::tq2_0);
+    assert_same(&product(Format::TQ1_0, quantize::tq1_0), &expected, "TQ1_0");
+    assert_same(&product(Format::I2_S, quantize::i2_s), &expected, "I2_S");
 }
 
 #[test]
