@@ -46,7 +46,7 @@ pub(crate) fn generate(
     while !engine.is_idle() {
         for event in engine.step().into_iter().filter(|event| event.id() == id) {
             match event {
-                Event::Prefill { .. } => {}
+                Event::Prefill { .. } | Event::Embedded { .. } => {}
                 Event::Token { token, text, .. } => {
                     ids.push(token);
                     whole.push_str(&text);

@@ -22,7 +22,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use commands::{
-    bench, chat, inspect, logits, merge, perplexity, quantize, run, split, template, tokenize,
+    bench, chat, embed, inspect, logits, merge, perplexity, quantize, run, split, template,
+    tokenize,
 };
 
 /// Runs GGUF language models: the engine of minnow-llm, natively.
@@ -40,6 +41,7 @@ enum Command {
     Inspect(inspect::Args),
     Tokenize(tokenize::Args),
     Logits(logits::Args),
+    Embed(embed::Args),
     Template(template::Args),
     Bench(bench::Args),
     Perplexity(perplexity::Args),
@@ -55,6 +57,7 @@ fn main() -> ExitCode {
         Command::Inspect(args) => inspect::run(&args),
         Command::Tokenize(args) => tokenize::run(&args),
         Command::Logits(args) => logits::run(&args),
+        Command::Embed(args) => embed::run(&args),
         Command::Template(args) => template::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Perplexity(args) => perplexity::run(&args),

@@ -9,7 +9,7 @@ use tokenizer::{EncodeOptions, Tokenizer};
 
 use crate::{
     Clock, EngineOptions, Error, Event, FinishReason, Metrics, Prompt, Request, RequestId,
-    job::Job, prefix_cache::PrefixCache,
+    embedding::EmbeddingJob, job::Job, prefix_cache::PrefixCache,
 };
 
 /// Answers requests with one model. See the crate's documentation for how it is driven.
@@ -32,6 +32,8 @@ pub struct Engine {
     pub(crate) waiting: VecDeque<Job>,
     /// Requests that have one, in the order of their ids: the first is the oldest.
     pub(crate) running: Vec<Running>,
+    /// Texts to embed, the one at work first.
+    pub(crate) embedding: VecDeque<EmbeddingJob>,
     pub(crate) prefixes: PrefixCache<SeqId>,
     /// The request whose prompt was computed first in the last step that computed any.
     pub(crate) last_turn: Option<RequestId>,
@@ -101,6 +103,7 @@ impl Engine {
             next_id: 0,
             waiting: VecDeque::new(),
             running: Vec::new(),
+            embedding: VecDeque::new(),
             prefixes: PrefixCache::new(options.prefix_entries),
             last_turn: None,
             pending: Vec::new(),
@@ -114,7 +117,7 @@ impl Engine {
     /// # Errors
     ///
     /// [`Error::ContextOverflow`] for a prompt that leaves no room for an answer, [`Error::InvalidRequest`] and
-    /// [`Error::Sampling`] for arguments that make no sense, and the errors of [`Engine::prompt_tokens`]. The engine
+    /// [`Error::Sampling`] for arguments that make no sense, [`Error::Model`] if the model only makes embeddings, and the errors of [`Engine::prompt_tokens`]. The engine
     /// is as it was.
     pub fn submit(&mut self, mut request: Request) -> Result<RequestId, Error> {
         let tokens = self.prompt_tokens(&request.prompt)?;
@@ -126,11 +129,16 @@ impl Engine {
                 .map(|&token| (token, f32::NEG_INFINITY));
             request.sampling.logit_bias.extend(forbidden);
         }
-        let id = RequestId(self.next_id);
+        let id = self.take_id();
         self.waiting
             .push_back(Job::new(id, request, tokens, self.options.context_length)?);
-        self.next_id += 1;
         Ok(id)
+    }
+
+    /// A name for another request.
+    pub(crate) fn take_id(&mut self) -> RequestId {
+        self.next_id += 1;
+        RequestId(self.next_id - 1)
     }
 
     /// Ends a request, in line or at work; its [`Event::Finished`] with [`FinishReason::Abort`] comes from the next
@@ -141,7 +149,9 @@ impl Engine {
         let job = waiting
             .and_then(|at| self.waiting.remove(at))
             .or_else(|| running.map(|at| self.retire(at)));
-        let Some(mut job) = job else { return false };
+        let Some(mut job) = job else {
+            return self.cancel_embedding(id);
+        };
         let event = self.finished(&mut job, FinishReason::Abort);
         self.pending.push(event);
         true
@@ -150,7 +160,10 @@ impl Engine {
     /// Whether there is nothing to do and nothing to tell.
     #[must_use]
     pub fn is_idle(&self) -> bool {
-        self.waiting.is_empty() && self.running.is_empty() && self.pending.is_empty()
+        self.waiting.is_empty()
+            && self.running.is_empty()
+            && self.embedding.is_empty()
+            && self.pending.is_empty()
     }
 
     /// Forgets the finished sequences that were kept for requests that begin alike.
@@ -162,7 +175,7 @@ impl Engine {
     #[must_use]
     pub fn metrics(&self) -> Metrics {
         Metrics {
-            waiting: self.waiting.len(),
+            waiting: self.waiting.len() + self.embedding.len(),
             running: self.running.len(),
             prefix_entries: self.prefixes.len(),
             free_tokens: self.context.free_tokens(),
@@ -245,15 +258,11 @@ impl Engine {
         let invalid = |message: String| Err(Error::InvalidRequest(message));
         let vocabulary = self.context.model().config().vocab_size;
         let unknown = |id: u32| id as usize >= vocabulary;
+        if !self.model().config().generates() {
+            return Err(model::Error::NoLogits.into());
+        }
         request.sampling.validate()?;
-        if tokens.is_empty() {
-            return invalid("the prompt is empty: give at least one token".into());
-        }
-        if let Some(&id) = tokens.iter().find(|&&id| unknown(id)) {
-            return invalid(format!(
-                "prompt token {id} is not in the vocabulary of {vocabulary} tokens"
-            ));
-        }
+        self.check_tokens(tokens)?;
         if let Some(&(id, _)) = request
             .sampling
             .logit_bias
@@ -275,5 +284,18 @@ impl Engine {
             });
         }
         Ok(())
+    }
+
+    /// Refuses tokens that the model could not read.
+    pub(crate) fn check_tokens(&self, tokens: &[u32]) -> Result<(), Error> {
+        let vocabulary = self.model().config().vocab_size;
+        let problem = match tokens.iter().find(|&&id| id as usize >= vocabulary) {
+            _ if tokens.is_empty() => "the prompt is empty: give at least one token".into(),
+            Some(id) => {
+                format!("prompt token {id} is not in the vocabulary of {vocabulary} tokens")
+            }
+            None => return Ok(()),
+        };
+        Err(Error::InvalidRequest(problem))
     }
 }

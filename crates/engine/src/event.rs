@@ -28,6 +28,15 @@ pub enum Event {
         /// Log-probabilities, if they were asked for.
         logprobs: Option<sampler::Logprobs>,
     },
+    /// A text's embedding; [`Event::Finished`] follows.
+    Embedded {
+        /// The request.
+        id: RequestId,
+        /// The embedding, the scores, or for [`model::Pooling::None`] the embeddings of all tokens, one after the other.
+        values: Vec<f32>,
+        /// Values in one embedding.
+        width: usize,
+    },
     /// The request is done; nothing about it follows.
     Finished {
         /// The request.
@@ -57,6 +66,7 @@ impl Event {
         match self {
             Self::Prefill { id, .. }
             | Self::Token { id, .. }
+            | Self::Embedded { id, .. }
             | Self::Finished { id, .. }
             | Self::Failed { id, .. } => *id,
         }

@@ -1,11 +1,12 @@
 //! Requests to events: scheduling, stop rules, cancellation, metrics.
 //!
-//! The engine is pulled: [`Engine::submit`] puts a [`Request`] in line, every [`Engine::step`] computes one batch
+//! The engine is pulled: [`Engine::submit`] puts a [`Request`] in line ([`Engine::embed`] a text to embed), every [`Engine::step`] computes one batch
 //! for all requests that are being worked on and returns what happened. Between steps the caller may submit, cancel
 //! or do something else; nothing calls back into it. Time comes from the [`Clock`] it is given.
 
 mod admission;
 mod answer;
+mod embedding;
 mod engine;
 mod error;
 mod event;
@@ -19,6 +20,7 @@ mod step;
 mod stop;
 mod timings;
 
+pub use embedding::EmbeddingRequest;
 pub use engine::Engine;
 pub use error::Error;
 pub use event::{Event, FinishReason, Usage};

@@ -10,16 +10,18 @@ use crate::{
 };
 
 impl Engine {
-    /// Computes one batch for the requests that are worked on, and returns what has happened since the last step.
+    /// Computes a part of a text that is to be embedded, and one batch for the requests that are worked on, and returns what has happened since the last step.
     /// A request's own failure is an [`Event::Failed`]; the engine itself does not fail.
     pub fn step(&mut self) -> Vec<Event> {
         let mut events = std::mem::take(&mut self.pending);
+        self.embed_next(&mut events);
         self.admit();
         while !self.running.is_empty() {
             let chunks = self.plan();
             match self.compute(&chunks, &mut events) {
                 Ok(()) => break,
-                Err(model::Error::CacheFull { .. }) if self.evict() || self.preempt() => {}
+                Err(model::Error::CacheFull { .. })
+                    if self.evict() || self.restart_embedding() || self.preempt() => {}
                 Err(error) => {
                     self.fail(&chunks, error, &mut events);
                     break;

@@ -194,7 +194,7 @@ fn greedy_texts_are_those_of_llama_cpp() {
         for event in engine.step() {
             let (_, answer) = answers.get_mut(&event.id()).expect("a request of ours");
             match event {
-                Event::Prefill { .. } => {}
+                Event::Prefill { .. } | Event::Embedded { .. } => {}
                 Event::Token { token, text, .. } => {
                     answer.tokens.push(token);
                     answer.text += &text;

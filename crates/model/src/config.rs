@@ -5,8 +5,9 @@ use kernels::activation::Activation;
 use kernels::kv::{LANES, MAX_HEAD_LENGTH};
 use kernels::rope::RopeConfig;
 
+use crate::families::{self, Output};
 use crate::keys::Keys;
-use crate::{Error, families};
+use crate::{Error, Pooling};
 
 /// The architecture families that are implemented, by the names GGUF gives them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -122,8 +123,14 @@ pub struct Config {
     pub long_rope: bool,
     /// The layers that see only the last tokens, if there are such.
     pub sliding_window: Option<SlidingWindow>,
-    /// Whether queries, keys and values are one tensor in the file, and gate and up projections are another.
+    /// Whether gate and up projections are one tensor in the file.
     pub(crate) fused: bool,
+    /// Whether a token sees only itself and those before it, as generating needs; else it sees the whole text.
+    pub causal: bool,
+    /// How the states of a text's tokens become its embedding.
+    pub pooling: Pooling,
+    /// Names of what a ranking head gives a score to; none where it gives one score.
+    pub labels: Vec<String>,
     /// Whether the output projection is the embedding matrix (there is no `output.weight`).
     pub tied_output: bool,
 }
@@ -151,6 +158,11 @@ pub struct SlidingWindow {
 }
 
 impl Config {
+    /// Whether the model predicts tokens; else it only makes embeddings.
+    pub fn generates(&self) -> bool {
+        self.causal
+    }
+
     /// How many tokens each token sees in `layer`, itself included; `None` if all that are before it.
     ///
     /// # Panics
@@ -245,7 +257,14 @@ impl Config {
             rope,
             long_rope: LONG_ROPE_TENSORS.into_iter().any(has),
             fused: false,
-            tied_output: !families::family(architecture).own_output || !has("output.weight"),
+            causal: first
+                .metadata
+                .bool(&keys.full("attention.causal"))?
+                .unwrap_or(true),
+            pooling: keys.pooling()?,
+            labels: keys.labels()?,
+            tied_output: families::family(architecture).output == Output::Embedding
+                || !has("output.weight"),
         };
         (families::family(architecture).configure)(&keys, &mut config)?;
         Ok(config)

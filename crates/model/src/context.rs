@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use kernels::Pool;
 use kernels::kv::{BLOCK, KvType};
+use kernels::{Activations, Pool};
 
 use crate::cache::{Cache, SeqId};
 use crate::rotation::Ropes;
 use crate::scratch::Scratch;
-use crate::{Error, Model, families};
+use crate::{Error, Model, families, step};
 
 /// How to set up a [`Context`].
 #[derive(Debug, Clone)]
@@ -53,6 +53,8 @@ pub struct Input<'a> {
 pub enum Want {
     /// None: the rest of the prompt follows in another batch.
     None,
+    /// The first one.
+    First,
     /// The last one.
     Last,
     /// Each.
@@ -197,18 +199,47 @@ impl Context {
         self.scratch.bytes()
     }
 
+    pub(crate) fn pool(&self) -> &dyn Pool {
+        &*self.pool
+    }
+
     /// Runs the model over the next tokens of some sequences, appends them to the cache, and returns the logits that
     /// were asked for. On an error nothing has changed.
     ///
     /// # Errors
     /// [`Error::EmptyInput`], [`Error::UnknownSequence`], [`Error::RepeatedSequence`], [`Error::TokenOutOfRange`];
-    /// [`Error::CacheFull`] if there is no room for the tokens, [`Error::OutOfMemory`] if memory for them can't be had.
+    /// [`Error::NoLogits`] if the model only makes embeddings; [`Error::CacheFull`] if there is no room for the tokens,
+    /// [`Error::OutOfMemory`] if memory for them can't be had.
     pub fn forward(&mut self, inputs: &[Input]) -> Result<Logits<'_>, Error> {
+        let config = &self.model.config;
+        if !config.generates() {
+            return Err(Error::NoLogits);
+        }
+        let vocab_size = config.vocab_size;
+        self.compute(inputs, vocab_size)?;
+        step::project_logits(&self.model, &*self.pool, &mut self.scratch);
+        Ok(Logits {
+            values: &self.scratch.logits,
+            vocab_size,
+        })
+    }
+
+    /// As [`Self::forward`], but gives what logits are computed from: the normalized states of the last block, rows of
+    /// `embedding_length`.
+    pub(crate) fn states(&mut self, input: &Input) -> Result<&Activations, Error> {
+        self.compute(std::slice::from_ref(input), 0)?;
+        Ok(&self.scratch.normed)
+    }
+
+    /// Appends tokens to the cache and leaves the states of the wanted rows in scratch memory, with room for
+    /// `logits_width` logits of each.
+    fn compute(&mut self, inputs: &[Input], logits_width: usize) -> Result<(), Error> {
         let config = &self.model.config;
         let batch = &mut self.scratch.batch;
         batch.plan(inputs, config.vocab_size, &self.cache)?;
         let (rows, wanted) = (batch.tokens.len(), batch.wanted.len());
-        self.scratch.reserve(config, rows, wanted)?;
+        let logits = wanted.saturating_mul(logits_width);
+        self.scratch.reserve(config, rows, logits)?;
         self.scratch.batch.reserve_pages(&mut self.cache)?;
         families::forward(
             &self.model,
@@ -218,9 +249,6 @@ impl Context {
             &mut self.scratch,
         );
         self.cache.advance(&self.scratch.batch.appends);
-        Ok(Logits {
-            values: &self.scratch.logits,
-            vocab_size: self.model.config.vocab_size,
-        })
+        Ok(())
     }
 }

@@ -172,6 +172,14 @@ pub enum Error {
         /// The shortest length possible, besides 0.
         least: usize,
     },
+    /// Logits were asked of a model that only makes embeddings.
+    #[error("this model makes embeddings and does not generate text; ask it for an embedding")]
+    NoLogits,
+    /// Scores were asked of a model that has no head for them.
+    #[error(
+        "this model has no ranking head (\"cls.output.weight\"), so it can't score texts; choose a reranker, or another pooling"
+    )]
+    NoRankingHead,
     /// A length asked for lies beyond the end of a sequence.
     #[error("sequence {index} has {len} tokens; a prefix of {asked} can't be taken")]
     BeyondEnd {

@@ -8,7 +8,7 @@ use kernels::activation::Activation;
 use kernels::rope::{RopeConfig, RopeScaling, RopeStyle};
 
 use crate::config::SlidingWindow;
-use crate::{Architecture, Error, Experts, families};
+use crate::{Architecture, Error, Experts, Pooling, families};
 
 /// More blocks than any known model has, and few enough that listing their tensors costs nothing.
 const MAX_LAYERS: usize = 1024;
@@ -36,7 +36,7 @@ pub(crate) struct Keys<'a> {
 }
 
 impl Keys<'_> {
-    fn full(&self, key: &str) -> String {
+    pub(crate) fn full(&self, key: &str) -> String {
         format!("{}.{key}", self.architecture.name())
     }
 
@@ -219,6 +219,36 @@ impl Keys<'_> {
             }
         }
         Ok(length)
+    }
+
+    /// How states become an embedding; not at all where the file does not say.
+    pub(crate) fn pooling(&self) -> Result<Pooling, Error> {
+        const KEY: &str = "pooling_type";
+        let Some(id) = self.number(KEY)? else {
+            return Ok(Pooling::None);
+        };
+        Pooling::ALL.get(id).copied().ok_or_else(|| {
+            self.unsupported(
+                KEY,
+                id,
+                format!("only 0 to {} are known", Pooling::ALL.len() - 1),
+            )
+        })
+    }
+
+    /// Names of what a ranking head gives a score to.
+    pub(crate) fn labels(&self) -> Result<Vec<String>, Error> {
+        const KEY: &str = "classifier.output_labels";
+        match self.metadata.array(&self.full(KEY))? {
+            None => Ok(Vec::new()),
+            Some(Array::Strings(labels)) => Ok(labels
+                .iter()
+                .map(|label| String::from_utf8_lossy(label).into_owned())
+                .collect()),
+            Some(_) => {
+                Err(self.unsupported(KEY, "an array of numbers", "it must be an array of strings"))
+            }
+        }
     }
 
     /// Rows of the embedding, or what the metadata say where the embedding is in another part of a split set.

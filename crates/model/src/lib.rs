@@ -4,6 +4,7 @@
 //! gguf::Header ──inspect──▶ Plan                 refuse, or say what it will cost, before a weight is read
 //!              ──Builder──▶ Model                weights packed one tensor at a time as their bytes arrive
 //! Model + ContextOptions ─▶ Context ──forward──▶ Logits
+//!                                   ──Embedding─▶ a text's embedding, or the scores of a reranker
 //! ```
 //!
 //! [`Context::forward`] takes a batch of sequences, each with a chunk of tokens. What a sequence gets depends on its
@@ -16,6 +17,7 @@ mod builder;
 mod cache;
 mod config;
 mod context;
+mod embedding;
 mod error;
 mod families;
 mod keys;
@@ -31,6 +33,7 @@ pub use builder::{Builder, Landed};
 pub use cache::SeqId;
 pub use config::{Architecture, Config, Experts, SlidingWindow};
 pub use context::{Context, ContextOptions, Input, Logits, Want};
+pub use embedding::{Embedding, Pooling, normalize};
 pub use error::Error;
 pub use plan::{Placement, Plan, inspect, placements};
 pub use weights::Model;

@@ -93,6 +93,7 @@ impl Batch {
         let rows = first_row..self.tokens.len();
         match input.logits {
             Want::None => {}
+            Want::First => self.wanted.push(rows.start),
             Want::Last => self.wanted.push(rows.end - 1),
             Want::All => self.wanted.extend(rows),
         }
@@ -139,12 +140,12 @@ pub(crate) struct Scratch {
 }
 
 impl Scratch {
-    /// Takes memory for a batch of `rows` tokens, `wanted` of them with logits, so that the pass itself takes little more.
+    /// Takes memory for a batch of `rows` tokens and for so many `logits`, so that the pass itself takes little more.
     pub(crate) fn reserve(
         &mut self,
         config: &Config,
         rows: usize,
-        wanted: usize,
+        logits: usize,
     ) -> Result<(), Error> {
         let buffers = [
             (&mut self.residual, rows, config.embedding_length),
@@ -158,7 +159,7 @@ impl Scratch {
             (&mut self.gate, rows, config.feed_forward_length),
             (&mut self.up, rows, config.feed_forward_length),
             (&mut self.delta, rows, config.embedding_length),
-            (&mut self.logits, wanted, config.vocab_size),
+            (&mut self.logits, logits, 1),
         ];
         for (buffer, rows, columns) in buffers {
             let more = rows.saturating_mul(columns).saturating_sub(buffer.len());

@@ -5,7 +5,7 @@
 mod mixture;
 
 use kernels::activation::Activation;
-use kernels::{Activations, Matrix, Pool, activation, attention, for_each_chunk, matmul, norm};
+use kernels::{Activations, Pool, activation, attention, for_each_chunk, matmul, norm};
 
 use crate::Config;
 use crate::cache::{Cache, Place};
@@ -67,7 +67,7 @@ impl<'a> Step<'a> {
         }
     }
 
-    /// `normed = RMSNorm(residual) · weight`
+    /// `normed = RMSNorm(residual) · weight`, of the rows that are still computed
     pub(crate) fn norm(&mut self, weight: &[f32]) {
         let out = self
             .scratch
@@ -246,23 +246,6 @@ impl<'a> Step<'a> {
         add(&mut self.scratch.residual, &self.scratch.delta);
     }
 
-    /// `logits = W · RMSNorm(residual) + b` for the rows that are wanted, bounded where the model has a soft cap.
-    pub(crate) fn project_logits(&mut self, norm: &[f32], weight: &Matrix, bias: &[f32]) {
-        self.scratch
-            .logits
-            .resize(self.rows * self.config.vocab_size, 0.0);
-        if self.rows == 0 {
-            return;
-        }
-        self.norm(norm);
-        let scratch = &mut *self.scratch;
-        matmul(self.pool, weight, &mut scratch.normed, &mut scratch.logits);
-        add_bias(&mut scratch.logits, bias);
-        if let Some(cap) = self.config.logit_soft_cap {
-            activation::soft_cap(cap, &mut scratch.logits);
-        }
-    }
-
     fn store(&mut self, place: Place) {
         let page_tokens = self.cache.page_tokens();
         let (key_width, value_width) = (
@@ -311,6 +294,21 @@ impl<'a> Step<'a> {
     }
 }
 
+/// `logits = W · normed + b`, bounded where the model has a soft cap.
+pub(crate) fn project_logits(model: &Model, pool: &dyn Pool, scratch: &mut Scratch) {
+    let weight = model.output.as_ref().unwrap_or(&model.embedding);
+    let logits = &mut scratch.logits;
+    logits.resize(scratch.normed.rows() * weight.rows(), 0.0);
+    if logits.is_empty() {
+        return;
+    }
+    matmul(pool, weight, &mut scratch.normed, logits);
+    add_bias(logits, &model.output_bias);
+    if let Some(cap) = model.config.logit_soft_cap {
+        activation::soft_cap(cap, logits);
+    }
+}
+
 /// `x = RMSNorm(x) · weight`
 fn norm_activations(pool: &dyn Pool, x: &mut Activations, weight: &[f32], epsilon: f32) {
     for_rows(pool, x.values_mut(), weight.len(), &|_, rows| {
@@ -319,7 +317,7 @@ fn norm_activations(pool: &dyn Pool, x: &mut Activations, weight: &[f32], epsilo
 }
 
 /// `out = scale · W · x + b`
-fn project(pool: &dyn Pool, linear: &Linear, x: &mut Activations, out: &mut [f32]) {
+pub(crate) fn project(pool: &dyn Pool, linear: &Linear, x: &mut Activations, out: &mut [f32]) {
     if out.is_empty() {
         return;
     }

@@ -6,7 +6,8 @@ use gguf::{Header, TensorInfo, TensorType};
 use kernels::{Format, Matrix, Packer};
 
 use crate::config::LONG_ROPE_TENSORS;
-use crate::{Config, Error, families};
+use crate::weights::Linear;
+use crate::{Config, Error, Pooling, families};
 
 /// What a tensor is used as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,6 +91,16 @@ impl Specs {
         } else {
             self.optional_vector("rope_freqs.weight", pairs);
         }
+    }
+
+    /// What makes scores of a pooled state, where the model is for ranking.
+    pub(crate) fn ranking_head(&mut self, config: &Config) {
+        let shape = Shape::Matrix {
+            columns: config.embedding_length,
+            rows: config.labels.len().max(1),
+        };
+        let required = config.pooling == Pooling::Rank;
+        self.push("cls.output.weight".to_owned(), shape, required, None);
     }
 
     /// Those of transformer block `index`, whose names are given without their `blk.N.`.
@@ -351,6 +362,17 @@ impl Loaded {
             .ok_or_else(|| Error::MissingTensor {
                 tensor: name.to_owned(),
             })
+    }
+
+    /// Takes a matrix out with its scale and its bias: `{name}.weight`, `{name}.scale`, `{name}.bias`.
+    pub(crate) fn linear(&mut self, name: &str) -> Result<Linear, Error> {
+        let weight = self.matrix(&format!("{name}.weight"))?;
+        let scale = self.vector(&format!("{name}.scale"));
+        Ok(Linear {
+            weight,
+            scale: scale.first().map_or(1.0, |&scale| scale),
+            bias: self.vector(&format!("{name}.bias")),
+        })
     }
 
     /// Takes a vector out; one that the files do not have is empty.

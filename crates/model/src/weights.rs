@@ -19,6 +19,7 @@ pub struct Model {
     pub(crate) output: Option<Matrix>,
     /// `[vocab_size]` or empty.
     pub(crate) output_bias: Vec<f32>,
+    pub(crate) ranking: Option<RankingHead>,
     pub(crate) weight_bytes: usize,
 }
 
@@ -32,6 +33,15 @@ impl Model {
     pub fn weight_bytes(&self) -> usize {
         self.weight_bytes
     }
+}
+
+/// Makes scores of a pooled state.
+#[derive(Debug)]
+pub(crate) struct RankingHead {
+    /// `[labels or 1, embedding_length]`
+    pub(crate) output: Linear,
+    /// Whether the scores are made probabilities.
+    pub(crate) softmax: bool,
 }
 
 /// One transformer block.

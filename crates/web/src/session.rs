@@ -131,7 +131,8 @@ impl Session {
         let events = self.engine.step();
         events
             .into_iter()
-            .map(|event| Ok(self.present(event).into_ts()?))
+            .filter_map(|event| self.present(event))
+            .map(|event| Ok(event.into_ts()?))
             .collect()
     }
 
@@ -178,8 +179,11 @@ impl Session {
 }
 
 impl Session {
-    fn present(&mut self, event: Event) -> StepEvent {
-        match event {
+    /// What the page is told of an event.
+    fn present(&mut self, event: Event) -> Option<StepEvent> {
+        Some(match event {
+            // The page has no way to ask for one.
+            Event::Embedded { .. } => return None,
             Event::Prefill { id, done, total } => StepEvent::Prefill {
                 id: number(id),
                 done,
@@ -230,7 +234,7 @@ impl Session {
                     error: ErrorReport::from(&error),
                 }
             }
-        }
+        })
     }
 
     fn readable(&self, found: &sampler::Logprobs) -> TokenLogprobs {

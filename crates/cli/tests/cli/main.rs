@@ -1,6 +1,7 @@
 //! The program as scripts use it, with tiny models.
 
 mod describing;
+mod embedding;
 mod files;
 mod generating;
 mod harness;

@@ -142,6 +142,7 @@ pub(crate) struct Answer {
     pub(crate) prefill: Vec<(usize, usize)>,
     pub(crate) reason: Option<FinishReason>,
     pub(crate) error: Option<Error>,
+    pub(crate) embedding: Vec<f32>,
     pub(crate) usage: Usage,
     pub(crate) timings: Timings,
 }
@@ -169,6 +170,7 @@ impl Answer {
                 self.pieces.push(text);
                 self.logprobs.extend(logprobs);
             }
+            Event::Embedded { values, .. } => self.embedding = values,
             Event::Finished {
                 reason,
                 text,

@@ -15,14 +15,14 @@
 
 use kernels::rope::RopeStyle;
 
-use super::Family;
+use super::{Family, Output};
 use crate::Config;
 use crate::step::Step;
 use crate::tensors::Specs;
 use crate::weights::Layer;
 
 pub(super) const FAMILY: Family = Family {
-    own_output: false,
+    output: Output::Embedding,
     ..Family::dense(RopeStyle::NeoX, tensors, block)
 };
 

@@ -20,8 +20,17 @@ use crate::rotation::{RopeFactors, Ropes};
 use crate::scratch::Scratch;
 use crate::step::Step;
 use crate::tensors::{Loaded, Spec, Specs};
-use crate::weights::{Attention, FeedForward, Layer, Linear, Model, Router};
+use crate::weights::{Attention, FeedForward, Layer, Model, RankingHead, Router};
 use crate::{Architecture, Config, Error};
+
+/// Where a family's logits come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Output {
+    /// A norm, and a projection of the model's own; the embedding where the file has none.
+    Own,
+    /// A norm, and the embedding.
+    Embedding,
+}
 
 /// What distinguishes an architecture family.
 pub(crate) struct Family {
@@ -29,8 +38,10 @@ pub(crate) struct Family {
     pub(crate) rope_style: RopeStyle,
     /// Whether feed-forward networks are mixtures of experts.
     pub(crate) experts: bool,
-    /// Whether there may be an output projection that is not the embedding.
-    pub(crate) own_output: bool,
+    /// Where logits come from.
+    pub(crate) output: Output,
+    /// Whether the scores of a ranking head are made probabilities.
+    rank_softmax: bool,
     /// Reads the keys that only this family has, and puts its own defaults in the place of others.
     pub(crate) configure: fn(&Keys, &mut Config) -> Result<(), Error>,
     /// The tensors besides the embedding, the last norm and the output projection.
@@ -49,7 +60,8 @@ impl Family {
         Self {
             rope_style,
             experts: false,
-            own_output: true,
+            output: Output::Own,
+            rank_softmax: false,
             configure: |_, _| Ok(()),
             tensors,
             block,
@@ -108,6 +120,10 @@ pub(crate) fn assemble(config: Config, mut tensors: Loaded) -> Result<Model, Err
             Some(tensors.matrix("output.weight")?)
         },
         output_bias: tensors.vector("output.bias"),
+        ranking: tensors.linear("cls.output").ok().map(|output| RankingHead {
+            output,
+            softmax: family(config.architecture).rank_softmax,
+        }),
         weight_bytes: tensors.bytes(),
         config,
     })
@@ -116,23 +132,14 @@ pub(crate) fn assemble(config: Config, mut tensors: Loaded) -> Result<Model, Err
 /// The tensors all families have, and the optional ones where they are.
 fn assemble_layer(tensors: &mut Loaded, layer: usize, config: &Config) -> Result<Layer, Error> {
     let name = |part: &str| format!("blk.{layer}.{part}");
-    let mut linear = |part: &str| -> Result<Linear, Error> {
-        Ok(Linear {
-            weight: tensors.matrix(&name(&format!("{part}.weight")))?,
-            scale: tensors
-                .vector(&name(&format!("{part}.scale")))
-                .first()
-                .map_or(1.0, |&scale| scale),
-            bias: tensors.vector(&name(&format!("{part}.bias"))),
-        })
-    };
-    let [query, key, value] = if config.fused {
-        let mut query = linear("attn_qkv")?;
-        let mut key = query.split_off(config.heads * config.key_length);
-        let value = key.split_off(config.kv_heads * config.key_length);
-        [query, key, value]
-    } else {
-        [linear("attn_q")?, linear("attn_k")?, linear("attn_v")?]
+    let mut linear = |part: &str| tensors.linear(&name(part));
+    let [query, key, value] = match linear("attn_qkv") {
+        Ok(mut query) => {
+            let mut key = query.split_off(config.heads * config.key_length);
+            let value = key.split_off(config.kv_heads * config.key_length);
+            [query, key, value]
+        }
+        Err(_) => [linear("attn_q")?, linear("attn_k")?, linear("attn_v")?],
     };
     let output = linear("attn_output")?;
     let [gate, up, down] = if config.fused {
@@ -177,7 +184,8 @@ fn assemble_layer(tensors: &mut Loaded, layer: usize, config: &Config) -> Result
     })
 }
 
-/// Computes the batch planned in `scratch`: stores its keys and values, and leaves the wanted logits in `scratch`.
+/// Computes the batch planned in `scratch`: stores its keys and values, and leaves the final states of the wanted rows in
+/// `scratch`: what logits and embeddings are made of.
 pub(crate) fn forward(
     model: &Model,
     ropes: &Ropes,
@@ -190,6 +198,5 @@ pub(crate) fn forward(
     for (index, layer) in model.layers.iter().enumerate() {
         block(&mut step, index, layer);
     }
-    let output = model.output.as_ref().unwrap_or(&model.embedding);
-    step.project_logits(&model.output_norm, output, &model.output_bias);
+    step.norm(&model.output_norm);
 }

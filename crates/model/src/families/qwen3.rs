@@ -11,6 +11,9 @@
 //!
 //! The logits are W_out · RMSNorm(x). Heads may be wider than embedding_length / heads (`attention.key_length`).
 //!
+//! Embedding models take RMSNorm(x) of the last token. Rerankers put a small head on it, cut out of the output projection, whose
+//! two scores, of "yes" and "no", are made probabilities: softmax(W_cls · RMSNorm(x)).
+//!
 //! Source: Yang et al., *Qwen3 Technical Report*, arXiv:2505.09388, section 2; llama.cpp, `src/models/qwen3.cpp`.
 
 use kernels::rope::RopeStyle;
@@ -21,9 +24,13 @@ use crate::step::Step;
 use crate::tensors::Specs;
 use crate::weights::Layer;
 
-pub(super) const FAMILY: Family = Family::dense(RopeStyle::NeoX, tensors, block);
+pub(super) const FAMILY: Family = Family {
+    rank_softmax: true,
+    ..Family::dense(RopeStyle::NeoX, tensors, block)
+};
 
 fn tensors(config: &Config, specs: &mut Specs) {
+    specs.ranking_head(config);
     for layer in 0..config.layers {
         let mut specs = specs.layer(layer);
         specs.attention(config);
