@@ -1,4 +1,4 @@
-//! How integer products are formed: some arrangements of the same sum.
+//! How integer products are formed: two arrangements of the same sum.
 //!
 //! A packed weight vector holds four rows × four consecutive columns of 8 bits, so an accumulator has a 32-bit lane
 //! for each of four rows and no sum ever crosses lanes. Accumulators are decreased by products: written as a sum,
@@ -17,31 +17,46 @@ pub(crate) trait Pod:
 
 impl<T: FromBytes + IntoBytes + KnownLayout + Immutable + Unaligned + Copy> Pod for T {}
 
-/// Four consecutive activations of a row, repeated for four weight rows.
-pub(crate) trait Step: Pod + Send + Sync + 'static {
-    /// The form that makes and sums such steps.
+/// The vectors in which an arrangement holds four consecutive columns of four weight rows, or four consecutive
+/// activations of one row, repeated for four weight rows.
+pub(crate) trait Step: Pod + AsRef<[Bytes16]> + Send + Sync + 'static {
+    /// How many there are.
+    const PARTS: usize;
+
+    /// The arrangement that makes and sums such steps.
     type Dot: DotForm<Step = Self>;
 }
 
 impl Step for [Bytes16; 1] {
+    const PARTS: usize = 1;
     type Dot = ByteDot;
 }
 
 impl Step for [Bytes16; 2] {
+    const PARTS: usize = 2;
     type Dot = WordDot;
 }
 
-/// Four activations with their signs changed, repeated for four rows.
-#[derive(Clone, Copy, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
-#[repr(transparent)]
-#[allow(
-    dead_code,
-    reason = "without relaxed-simd, WebAssembly has no use for it"
-)]
-pub(crate) struct NegatedStep(Bytes16);
+/// Puts the parts of a step in their places among the steps of `N` rows that lie side by side: the first parts of all
+/// come before the second ones, so that a tile can finish with the former before it turns to the latter.
+#[inline(always)]
+pub(crate) fn set_row<T: Step, const N: usize>(row: usize, step: T, to: &mut [T; N]) {
+    let parts = vectors_mut(to).as_chunks_mut::<N>().0;
+    for (part, to) in step.as_ref().iter().zip(parts) {
+        to[row] = *part;
+    }
+}
 
-impl Step for NegatedStep {
-    type Dot = QuadDot;
+/// The vectors of `N` rows' steps, part by part, as [`set_row`] puts them.
+#[inline(always)]
+pub(crate) fn parts<T: Step, const N: usize>(steps: &[[T; N]]) -> &[[Bytes16; N]] {
+    let vectors = <[Bytes16]>::ref_from_bytes(steps.as_bytes());
+    vectors.expect("steps are vectors").as_chunks().0
+}
+
+#[inline(always)]
+fn vectors_mut<T: Step, const N: usize>(steps: &mut [T; N]) -> &mut [Bytes16] {
+    <[Bytes16]>::mut_from_bytes(steps.as_mut_bytes()).expect("steps are vectors")
 }
 
 /// An arrangement of activations, and the products of weight vectors with it.
@@ -51,13 +66,19 @@ impl Step for NegatedStep {
 /// (`centre · sum of activations`) allows 16 of |weight − centre| ≤ 16, or 8 of ≤ 32 (the arithmetic wraps, only
 /// the final value has to fit 16 bits).
 pub(crate) trait DotForm: Copy {
-    /// What it reads of the activations.
+    /// What it reads of the activations, and of weights that were unpacked for many rows of activations.
     type Step: Step;
 
     /// The steps of sixteen consecutive quantized activations.
     fn steps<S: Simd>(s: S, q: S::V) -> [Self::Step; 4];
 
-    /// `acc − w · a` for each row.
+    /// The step that a vector of unpacked weights makes.
+    fn weights<S: Simd>(s: S, w: S::V) -> Self::Step;
+
+    /// `acc − w · a` for each row, for one part of a step of weights and the same of activations.
+    fn sub_part<S: Simd>(s: S, acc: S::V, w: S::V, a: S::V) -> S::V;
+
+    /// `acc − w · a` for each row, for a vector of unpacked weights.
     fn sub<S: Simd>(s: S, acc: S::V, w: S::V, a: &Self::Step) -> S::V;
 
     /// Minus the accumulator.
@@ -131,8 +152,20 @@ impl DotForm for ByteDot {
     }
 
     #[inline(always)]
+    fn weights<S: Simd>(s: S, w: S::V) -> Self::Step {
+        let mut step = [[0; 16]];
+        s.store(w, &mut step[0]);
+        step
+    }
+
+    #[inline(always)]
+    fn sub_part<S: Simd>(s: S, acc: S::V, w: S::V, a: S::V) -> S::V {
+        s.sub_i16(acc, s.dot_u7_i8(w, a))
+    }
+
+    #[inline(always)]
     fn sub<S: Simd>(s: S, acc: S::V, w: S::V, a: &Self::Step) -> S::V {
-        s.sub_i16(acc, s.dot_u7_i8(w, s.load(&a[0])))
+        Self::sub_part(s, acc, w, s.load(&a[0]))
     }
 
     #[inline(always)]
@@ -168,59 +201,6 @@ impl DotForm for ByteDot {
     }
 }
 
-/// Activations as bytes with their signs changed, for instruction sets that multiply unsigned by signed bytes and add
-/// all four to an `i32` in one instruction: accumulators are one `i32` per row, and any number of products fits.
-#[derive(Clone, Copy)]
-#[allow(
-    dead_code,
-    reason = "without relaxed-simd, WebAssembly has no use for it"
-)]
-pub(crate) struct QuadDot;
-
-impl DotForm for QuadDot {
-    type Step = NegatedStep;
-
-    #[inline(always)]
-    fn steps<S: Simd>(s: S, q: S::V) -> [Self::Step; 4] {
-        splat_lanes(s, s.sub_i8(s.splat_i32(0), q)).map(NegatedStep)
-    }
-
-    #[inline(always)]
-    fn sub<S: Simd>(s: S, acc: S::V, w: S::V, a: &Self::Step) -> S::V {
-        s.add_dot_u7_i8(acc, w, s.load(&a.0))
-    }
-
-    #[inline(always)]
-    fn negate<S: Simd>(s: S, acc: S::V) -> S::V {
-        WordDot::negate(s, acc)
-    }
-
-    #[inline(always)]
-    fn shl<S: Simd, const N: i32>(s: S, acc: S::V) -> S::V {
-        WordDot::shl::<S, N>(s, acc)
-    }
-
-    #[inline(always)]
-    fn widen<S: Simd>(_: S, acc: S::V) -> S::V {
-        acc
-    }
-
-    #[inline(always)]
-    fn scaled<S: Simd>(s: S, acc: S::V, scale: S::V) -> S::V {
-        WordDot::scaled(s, acc, scale)
-    }
-
-    #[inline(always)]
-    fn scale_u8<S: Simd>(s: S, scales: S::V, j: usize) -> S::V {
-        WordDot::scale_u8(s, scales, j)
-    }
-
-    #[inline(always)]
-    fn scale_i8<S: Simd>(s: S, scales: S::V, j: usize) -> S::V {
-        WordDot::scale_i8(s, scales, j)
-    }
-}
-
 /// Activations as 16-bit words, even columns apart from odd ones, for instruction sets that only multiply words:
 /// accumulators are one `i32` per row, and any number of products fits.
 #[derive(Clone, Copy)]
@@ -238,11 +218,18 @@ impl DotForm for WordDot {
     }
 
     #[inline(always)]
+    fn weights<S: Simd>(s: S, w: S::V) -> Self::Step {
+        store_both(s, Self::unsigned(s, w))
+    }
+
+    #[inline(always)]
+    fn sub_part<S: Simd>(s: S, acc: S::V, w: S::V, a: S::V) -> S::V {
+        s.sub_i32(acc, s.dot_i16(w, a))
+    }
+
+    #[inline(always)]
     fn sub<S: Simd>(s: S, acc: S::V, w: S::V, a: &Self::Step) -> S::V {
-        let even = s.and(w, s.splat_i16(0x00ff));
-        let odd = s.shr_u16::<8>(w);
-        let acc = s.sub_i32(acc, s.dot_i16(even, s.load(&a[0])));
-        s.sub_i32(acc, s.dot_i16(odd, s.load(&a[1])))
+        Self::sub_both(s, acc, Self::unsigned(s, w), a)
     }
 
     #[inline(always)]
@@ -278,6 +265,34 @@ impl DotForm for WordDot {
     }
 }
 
+impl WordDot {
+    /// Even and odd columns of unsigned weights.
+    #[inline(always)]
+    fn unsigned<S: Simd>(s: S, w: S::V) -> [S::V; 2] {
+        [s.and(w, s.splat_i16(0x00ff)), s.shr_u16::<8>(w)]
+    }
+
+    /// Even and odd columns of signed weights.
+    #[inline(always)]
+    fn signed<S: Simd>(s: S, w: S::V) -> [S::V; 2] {
+        [s.shr_i16::<8>(s.shl_i16::<8>(w)), s.shr_i16::<8>(w)]
+    }
+
+    #[inline(always)]
+    fn sub_both<S: Simd>(s: S, acc: S::V, w: [S::V; 2], a: &[Bytes16; 2]) -> S::V {
+        let acc = Self::sub_part(s, acc, w[0], s.load(&a[0]));
+        Self::sub_part(s, acc, w[1], s.load(&a[1]))
+    }
+}
+
+#[inline(always)]
+fn store_both<S: Simd>(s: S, w: [S::V; 2]) -> [Bytes16; 2] {
+    let mut step = [[0; 16]; 2];
+    s.store(w[0], &mut step[0]);
+    s.store(w[1], &mut step[1]);
+    step
+}
+
 /// [`WordDot`] with signed weights: 8-bit weights have no unsigned form that fits the byte products.
 #[derive(Clone, Copy)]
 pub(crate) struct SignedWordDot;
@@ -291,11 +306,18 @@ impl DotForm for SignedWordDot {
     }
 
     #[inline(always)]
+    fn weights<S: Simd>(s: S, w: S::V) -> Self::Step {
+        store_both(s, WordDot::signed(s, w))
+    }
+
+    #[inline(always)]
+    fn sub_part<S: Simd>(s: S, acc: S::V, w: S::V, a: S::V) -> S::V {
+        WordDot::sub_part(s, acc, w, a)
+    }
+
+    #[inline(always)]
     fn sub<S: Simd>(s: S, acc: S::V, w: S::V, a: &Self::Step) -> S::V {
-        let even = s.shr_i16::<8>(s.shl_i16::<8>(w));
-        let odd = s.shr_i16::<8>(w);
-        let acc = s.sub_i32(acc, s.dot_i16(even, s.load(&a[0])));
-        s.sub_i32(acc, s.dot_i16(odd, s.load(&a[1])))
+        WordDot::sub_both(s, acc, WordDot::signed(s, w), a)
     }
 
     #[inline(always)]

@@ -3,6 +3,7 @@
 pub mod activation;
 mod activations;
 pub mod attention;
+mod bands;
 mod decode;
 mod dequantize;
 mod dot;

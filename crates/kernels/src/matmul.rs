@@ -3,6 +3,7 @@
 use std::marker::PhantomData;
 use std::ops::Range;
 
+use crate::bands::Bands;
 use crate::decode::MatVec;
 use crate::isa::{Isa, Simd, Task};
 use crate::layout::{GROUP, Layout, with_layout};
@@ -158,19 +159,11 @@ fn mat_mul<L: Layout>(
         pool.threads() * PARTS_PER_THREAD
     };
     let rows_per_part = panels.div_ceil(parts) * PANEL_ROWS;
-    let mut outs: Vec<Vec<&mut [f32]>> = Vec::new();
-    outs.resize_with(w.rows.div_ceil(rows_per_part), || {
-        Vec::with_capacity(x.rows())
-    });
-    for row in out.chunks_exact_mut(w.rows) {
-        for (part, out) in outs.iter_mut().zip(row.chunks_mut(rows_per_part)) {
-            part.push(out);
-        }
-    }
     let x = &*x;
-    for_each_item(pool, outs.into_iter().enumerate(), &|(part, out)| {
+    let bands = Bands::new(out, w.rows, rows_per_part);
+    for_each_item(pool, bands.enumerate(), &|(part, out)| {
         let first = part * rows_per_part / GROUP;
-        let groups = first..first + out[0].len().div_ceil(GROUP);
+        let groups = first..first + out.width().div_ceil(GROUP);
         isa.run(MatMul::<L> {
             blocks,
             per_group,

@@ -4,7 +4,7 @@
 
 use std::hint::black_box;
 
-use crate::dot::DotForm;
+use crate::dot::{DotForm, parts};
 use crate::isa::{Isa, Simd, Task};
 use crate::layout::{PANEL, tile_step};
 use crate::prepared::TILE;
@@ -17,6 +17,7 @@ pub const ROUND: usize = STEPS * PANEL * TILE * 16;
 
 /// Reads all of `data`, from several places in turn.
 #[must_use]
+#[inline(never)]
 pub fn read(data: &[u64]) -> u64 {
     const STREAMS: usize = 4;
     const LINE: usize = 16;
@@ -37,6 +38,7 @@ pub fn read(data: &[u64]) -> u64 {
 /// Does `rounds` × [`ROUND`] integer multiplications in the inner loop of matrix–matrix products, with nothing around
 /// it.
 #[must_use]
+#[inline(never)]
 pub fn multiply(isa: Isa, rounds: usize) -> u64 {
     isa.run(Multiply { rounds })
 }
@@ -51,11 +53,13 @@ impl Task for Multiply {
     #[inline(always)]
     fn run<S: Simd>(self, s: S) -> u64 {
         let acts = [[S::Dot::steps(s, s.splat_u8(1))[0]; TILE]; STEPS];
-        let (weights, acts) = black_box(([[[1; 16]; PANEL]; STEPS], acts));
+        let weights = [[S::Dot::weights(s, s.splat_u8(1)); PANEL]; STEPS];
+        let (weights, acts) = black_box((weights, acts));
+        let (weights, acts) = (parts(&weights), parts(&acts));
         let mut acc = [[s.splat_i32(0); TILE]; PANEL];
         for _ in 0..self.rounds {
             // Of a length the compiler does not know, so that it does not unroll the loop.
-            for (weights, acts) in weights.iter().zip(&acts).take(black_box(STEPS)) {
+            for (weights, acts) in weights.iter().zip(acts).take(black_box(acts.len())) {
                 tile_step::<S, S::Dot>(s, &mut acc, weights, acts);
             }
         }

@@ -7,9 +7,10 @@
 use std::marker::PhantomData;
 use std::ops::Range;
 
-use zerocopy::FromZeros;
+use zerocopy::FromBytes;
 
 use crate::Activations;
+use crate::bands::Band;
 use crate::decode::store;
 use crate::isa::{Simd, Task};
 use crate::layout::{GROUP, Layout, PANEL, Sums};
@@ -24,8 +25,12 @@ const CHUNK: usize = 8;
 /// Bytes of a panel that are unpacked at a time.
 const PANEL_BYTES: usize = 12 * 1024;
 
+/// Room for panels: on the stack, so that nothing is allocated, and aligned, so that no vector straddles cache lines.
+#[repr(C, align(64))]
+struct Panels([u8; PANEL_BYTES]);
+
 /// Products of some rows of weights with all rows of `acts`.
-pub(crate) struct MatMul<'a, 'out, L: Layout> {
+pub(crate) struct MatMul<'a, L: Layout> {
     /// Blocks of the whole matrix.
     pub(crate) blocks: &'a [L::Block],
     pub(crate) per_group: usize,
@@ -33,23 +38,22 @@ pub(crate) struct MatMul<'a, 'out, L: Layout> {
     /// The row groups to multiply; the first is even.
     pub(crate) groups: Range<usize>,
     /// For each row of activations, the outputs of these groups (the last may have fewer than four).
-    pub(crate) out: Vec<&'out mut [f32]>,
+    pub(crate) out: Band<'a>,
     pub(crate) layout: PhantomData<L>,
 }
 
-impl<L: Layout> Task for MatMul<'_, '_, L> {
+impl<L: Layout> Task for MatMul<'_, L> {
     type Output = ();
 
     #[inline(always)]
     fn run<S: Simd>(mut self, s: S) {
         let acts = self.acts.prepared::<L::Acts<S, TILE>>();
-        let at_a_time = (PANEL_BYTES / size_of::<L::Panel>()).clamp(1, self.per_group);
-        let mut panels = vec![L::Panel::new_zeroed(); at_a_time];
-        for (outs, tiles) in self
-            .out
-            .chunks_mut(TILE * CHUNK)
-            .zip(acts.chunks(self.per_group * CHUNK))
-        {
+        let panel_bytes = size_of::<L::Panel<S>>();
+        let at_a_time = (PANEL_BYTES / panel_bytes).min(self.per_group);
+        let mut room = Panels([0; PANEL_BYTES]);
+        let panels = <[L::Panel<S>]>::mut_from_bytes(&mut room.0[..at_a_time * panel_bytes])
+            .expect("panels have no alignment and fill the bytes");
+        for (chunk, tiles) in acts.chunks(self.per_group * CHUNK).enumerate() {
             for first in self.groups.clone().step_by(PANEL) {
                 // The last panel may have one group only; the other half is computed twice and not stored.
                 let second = (first + 1).min(self.groups.end - 1);
@@ -65,16 +69,20 @@ impl<L: Layout> Task for MatMul<'_, '_, L> {
                         L::tile(s, panels, &tile[start..end], sums);
                     }
                 }
-                let row = (first - self.groups.start) * GROUP;
-                for (outs, sums) in outs.chunks_mut(TILE).zip(&sums) {
-                    for (col, out) in outs.iter_mut().enumerate() {
-                        for (half, sums) in sums.0.iter().enumerate() {
-                            let at = out.len().min(row + half * GROUP);
-                            store(s, s.load(&sums[col]), &mut out[at..]);
-                        }
+                let at = (first - self.groups.start) * GROUP;
+                let rows = chunk * CHUNK * TILE..self.out.rows();
+                for (row, (tile, col)) in rows.zip(columns()) {
+                    let out = &mut self.out.row(row)[at..];
+                    for (out, sums) in out.chunks_mut(GROUP).zip(&sums[tile].0) {
+                        store(s, s.load(&sums[col]), out);
                     }
                 }
             }
         }
     }
+}
+
+/// Tile and place in it of each row of a chunk.
+fn columns() -> impl Iterator<Item = (usize, usize)> {
+    (0..CHUNK * TILE).map(|row| (row / TILE, row % TILE))
 }

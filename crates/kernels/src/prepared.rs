@@ -11,7 +11,7 @@
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
-use crate::dot::{DotForm, Pod, Step};
+use crate::dot::{DotForm, Pod, Step, set_row};
 use crate::format::{BLOCK, SUPER_BLOCK};
 use crate::isa::{Bytes16, Simd};
 
@@ -107,7 +107,7 @@ impl<T: Step, const COLS: usize> Prepare for Block32<T, COLS> {
         for (q, to) in q.iter().zip(self.steps.as_chunks_mut::<4>().0) {
             for (to, step) in to.iter_mut().zip(T::Dot::steps(s, s.load(q))) {
                 minus = T::Dot::sub(s, minus, s.splat_u8(1), &step);
-                to[col] = step;
+                set_row(col, step, to);
             }
         }
         let sum = T::Dot::negate(s, minus);
@@ -130,7 +130,7 @@ impl<T: Step, const COLS: usize> Prepare for Block256<T, COLS> {
             let mut minus = s.splat_i32(0);
             for (to, step) in to.iter_mut().zip(T::Dot::steps(s, s.load(q))) {
                 minus = T::Dot::sub(s, minus, s.splat_u8(1), &step);
-                to[col] = step;
+                set_row(col, step, to);
             }
             let sum = T::Dot::negate(s, minus);
             s.store(sum, &mut self.sums[i][col]);

@@ -13,7 +13,7 @@ mod wasm;
 mod x86;
 
 #[allow(unused_imports, reason = "each build uses those that suit it")]
-use crate::dot::{ByteDot, DotForm, QuadDot, WordDot};
+use crate::dot::{ByteDot, DotForm, WordDot};
 
 #[cfg(any(test, not(all(target_arch = "wasm32", target_feature = "simd128"))))]
 use scalar::Scalar;
@@ -65,8 +65,6 @@ pub(crate) trait Simd: Copy + Send + Sync {
     /// caller sees to it that no sum exceeds `i16` (weights up to 63 are safe with any activation), where
     /// instruction sets differ.
     fn dot_u7_i8(self, w: Self::V, a: Self::V) -> Self::V;
-    /// `i32` lane `i` = accᵢ + Σⱼ w₄ᵢ₊ⱼ·a₄ᵢ₊ⱼ (j = 0…3) of 8-bit lanes, as [`Self::dot_u7_i8`].
-    fn add_dot_u7_i8(self, acc: Self::V, w: Self::V, a: Self::V) -> Self::V;
 
     /// Byte `i` of the result is byte `indices[i]` of `v`, or 0 where the index is [`ZERO`]. There are no other indices
     /// than 0…15 and [`ZERO`]: instruction sets differ in what they do with them.
@@ -131,13 +129,12 @@ enum Kind {
     Relaxed,
 }
 
-/// An arrangement of activations: [`ByteDot`], [`WordDot`] or [`QuadDot`].
+/// An arrangement of activations: [`ByteDot`] or [`WordDot`].
 #[cfg(any(test, not(all(target_arch = "wasm32", target_feature = "simd128"))))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Arrangement {
     Bytes,
     Words,
-    Quads,
 }
 
 impl Isa {
@@ -172,8 +169,6 @@ impl Isa {
             Kind::Scalar(Arrangement::Bytes),
             #[cfg(any(test, not(all(target_arch = "wasm32", target_feature = "simd128"))))]
             Kind::Scalar(Arrangement::Words),
-            #[cfg(any(test, not(all(target_arch = "wasm32", target_feature = "simd128"))))]
-            Kind::Scalar(Arrangement::Quads),
             #[cfg(all(
                 target_arch = "wasm32",
                 target_feature = "simd128",
@@ -198,7 +193,6 @@ impl Isa {
             Kind::Scalar(arrangement) => match arrangement {
                 Arrangement::Bytes => "scalar",
                 Arrangement::Words => "scalar (words)",
-                Arrangement::Quads => "scalar (quads)",
             },
             #[cfg(target_arch = "x86_64")]
             Kind::Avx2(_) => "avx2",
@@ -220,7 +214,6 @@ impl Isa {
             Kind::Scalar(arrangement) => match arrangement {
                 Arrangement::Bytes => task.run(Scalar::<ByteDot>::new()),
                 Arrangement::Words => task.run(Scalar::<WordDot>::new()),
-                Arrangement::Quads => task.run(Scalar::<QuadDot>::new()),
             },
             #[cfg(target_arch = "x86_64")]
             Kind::Avx2(avx2) => avx2.run(task),

@@ -144,14 +144,6 @@ impl<D: DotForm> Simd for Scalar<D> {
         }))
     }
 
-    fn add_dot_u7_i8(self, acc: Bytes16, w: Bytes16, a: Bytes16) -> Bytes16 {
-        let product = |i: usize| i32::from(w[i]) * i32::from(a[i] as i8);
-        let acc = i32s(acc);
-        from_i32s(std::array::from_fn(|i| {
-            (4 * i..4 * i + 4).fold(acc[i], |acc, i| acc.wrapping_add(product(i)))
-        }))
-    }
-
     fn lookup(self, v: Bytes16, indices: Bytes16) -> Bytes16 {
         indices.map(|i| if i == ZERO { 0 } else { v[usize::from(i)] })
     }

@@ -49,7 +49,6 @@ impl Task for Operations {
             ("mul_f32", s.mul_f32(s.to_f32(a), s.to_f32(b))),
             ("dot_i16", s.dot_i16(a, b)),
             ("dot_u7_i8", s.dot_u7_i8(weights, b)),
-            ("add_dot_u7_i8", s.add_dot_u7_i8(a, weights, b)),
             ("swizzle", s.swizzle(a, &self.indices)),
             ("zip_low_32", s.zip_low_32(a, b)),
             ("zip_high_32", s.zip_high_32(a, b)),

@@ -145,11 +145,6 @@ impl<D: DotForm> Simd for Simd128<D> {
         )
     }
 
-    #[inline(always)]
-    fn add_dot_u7_i8(self, acc: v128, w: v128, a: v128) -> v128 {
-        i32x4_add(acc, i32x4_dot_i16x8(self.dot_u7_i8(w, a), i16x8_splat(1)))
-    }
-
     #[cfg(target_feature = "relaxed-simd")]
     #[inline(always)]
     fn lookup(self, v: v128, indices: v128) -> v128 {

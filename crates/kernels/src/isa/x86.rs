@@ -78,8 +78,6 @@ impl Simd for Avx2 {
         to_f32(v: __m128i) _mm_castps_si128(_mm_cvtepi32_ps(v));
         dot_i16(a: __m128i, b: __m128i) _mm_madd_epi16(a, b);
         dot_u7_i8(w: __m128i, a: __m128i) _mm_maddubs_epi16(w, a);
-        add_dot_u7_i8(acc: __m128i, w: __m128i, a: __m128i)
-            _mm_add_epi32(acc, _mm_madd_epi16(_mm_maddubs_epi16(w, a), _mm_set1_epi16(1)));
         lookup(v: __m128i, indices: __m128i) _mm_shuffle_epi8(v, indices);
         zip_low_32(a: __m128i, b: __m128i) _mm_unpacklo_epi32(a, b);
         zip_high_32(a: __m128i, b: __m128i) _mm_unpackhi_epi32(a, b);

@@ -146,7 +146,7 @@ impl<E: Encoding> Layout for Interleaved<E> {
     const NAME: &'static str = "floats";
     const LEN: usize = STEP;
     type Block = E::Block;
-    type Panel = Panel;
+    type Panel<S: Simd> = Panel;
     type Acts<S: Simd, const COLS: usize> = Floats<COLS>;
 
     #[inline(always)]
@@ -158,7 +158,7 @@ impl<E: Encoding> Layout for Interleaved<E> {
     }
 
     #[inline(always)]
-    fn panel<S: Simd>(s: S, blocks: [&Self::Block; PANEL], to: &mut Self::Panel) {
+    fn panel<S: Simd>(s: S, blocks: [&Self::Block; PANEL], to: &mut Self::Panel<S>) {
         for (half, block) in blocks.into_iter().enumerate() {
             for (w, to) in E::columns(s, block).into_iter().zip(to.iter_mut()) {
                 s.store(w, &mut to[half]);
@@ -167,7 +167,12 @@ impl<E: Encoding> Layout for Interleaved<E> {
     }
 
     #[inline(always)]
-    fn tile<S: Simd>(s: S, panels: &[Self::Panel], acts: &[Self::Acts<S, TILE>], sums: &mut Sums) {
+    fn tile<S: Simd>(
+        s: S,
+        panels: &[Self::Panel<S>],
+        acts: &[Self::Acts<S, TILE>],
+        sums: &mut Sums,
+    ) {
         let mut acc = sums.0.map(|row| row.map(|sum| s.load(&sum)));
         for (panel, acts) in panels.iter().zip(acts) {
             for (w, x) in panel.iter().zip(&acts.values) {

@@ -18,7 +18,7 @@ use super::tile256::{NoMins, Panel256, tile256};
 use super::{Codec, GROUP, Layout, PANEL, Sums};
 use crate::Format;
 use crate::dequantize::{half_at, scale_of_32};
-use crate::dot::{DotForm, SignedWordDot};
+use crate::dot::{DotForm, SignedWordDot, set_row};
 use crate::format::{BLOCK, SUPER_BLOCK};
 use crate::isa::{Bytes16, Simd};
 use crate::prepared::{Block256, STEPS, TILE};
@@ -91,7 +91,7 @@ impl Layout for Iq4Xs {
     const NAME: &'static str = "iq4_xs";
     const LEN: usize = SUPER_BLOCK;
     type Block = Block;
-    type Panel = Panel256<SUB_BLOCKS, NoMins>;
+    type Panel<S: Simd> = Panel256<<SignedWordDot as DotForm>::Step, SUB_BLOCKS, NoMins>;
     type Acts<S: Simd, const COLS: usize> = Block256<<SignedWordDot as DotForm>::Step, COLS>;
 
     #[inline(always)]
@@ -120,15 +120,19 @@ impl Layout for Iq4Xs {
     }
 
     #[inline(always)]
-    fn panel<S: Simd>(s: S, blocks: [&Self::Block; PANEL], to: &mut Self::Panel) {
+    fn panel<S: Simd>(s: S, blocks: [&Self::Block; PANEL], to: &mut Self::Panel<S>) {
         let table = s.load(&Uneven::WEIGHTS);
         for (half, block) in blocks.into_iter().enumerate() {
             let sub_blocks = to.steps.as_chunks_mut::<STEPS>().0;
             for (nibbles, steps) in block.nibbles.iter().zip(sub_blocks) {
                 for (q, nibbles) in nibbles.iter().enumerate() {
                     let [low, high] = choose(s, table, nibbles);
-                    s.store(low, &mut steps[q][half]);
-                    s.store(high, &mut steps[q + STEPS / 2][half]);
+                    set_row(half, SignedWordDot::weights(s, low), &mut steps[q]);
+                    set_row(
+                        half,
+                        SignedWordDot::weights(s, high),
+                        &mut steps[q + STEPS / 2],
+                    );
                 }
             }
             for (j, to) in to.scales.iter_mut().enumerate() {
@@ -140,7 +144,12 @@ impl Layout for Iq4Xs {
     }
 
     #[inline(always)]
-    fn tile<S: Simd>(s: S, panels: &[Self::Panel], acts: &[Self::Acts<S, TILE>], sums: &mut Sums) {
+    fn tile<S: Simd>(
+        s: S,
+        panels: &[Self::Panel<S>],
+        acts: &[Self::Acts<S, TILE>],
+        sums: &mut Sums,
+    ) {
         tile256::<S, SignedWordDot, SUB_BLOCKS, NoMins>(s, panels, acts, sums, |_| s.splat_i32(0));
     }
 }

@@ -67,7 +67,7 @@ pub(crate) trait Layout: 'static {
     /// Four rows × [`Self::LEN`] columns.
     type Block: Pod + Send + Sync;
     /// Eight rows × [`Self::LEN`] columns, unpacked to what the tile's inner loop loads.
-    type Panel: Pod;
+    type Panel<S: Simd>: Pod;
     /// The activations that go with a block.
     type Acts<S: Simd, const COLS: usize>: Prepare;
 
@@ -75,10 +75,15 @@ pub(crate) trait Layout: 'static {
     fn dot<S: Simd>(s: S, block: &Self::Block, acts: &Self::Acts<S, 1>, acc: S::V) -> S::V;
 
     /// Unpacks two row groups.
-    fn panel<S: Simd>(s: S, blocks: [&Self::Block; PANEL], to: &mut Self::Panel);
+    fn panel<S: Simd>(s: S, blocks: [&Self::Block; PANEL], to: &mut Self::Panel<S>);
 
     /// `sums + panels · acts`, block by block in the order of [`Self::dot`].
-    fn tile<S: Simd>(s: S, panels: &[Self::Panel], acts: &[Self::Acts<S, TILE>], sums: &mut Sums);
+    fn tile<S: Simd>(
+        s: S,
+        panels: &[Self::Panel<S>],
+        acts: &[Self::Acts<S, TILE>],
+        sums: &mut Sums,
+    );
 }
 
 /// How the blocks of one format become packed ones.

@@ -16,7 +16,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 use super::tile::{Panel32, tile32};
 use super::{Codec, GROUP, Layout, PANEL, Sums, widen_half};
 use crate::Format;
-use crate::dot::DotForm;
+use crate::dot::{DotForm, set_row};
 use crate::format::BLOCK;
 use crate::isa::{Bytes16, Simd};
 use crate::prepared::{Block32, STEPS, TILE};
@@ -181,7 +181,7 @@ impl<const MIN: usize, const HIGH: usize> Layout for Nibbles<MIN, HIGH> {
     const NAME: &'static str = "nibbles";
     const LEN: usize = BLOCK;
     type Block = Block<MIN, HIGH>;
-    type Panel = Panel32<MIN>;
+    type Panel<S: Simd> = Panel32<<S::Dot as DotForm>::Step, MIN>;
     type Acts<S: Simd, const COLS: usize> = Block32<<S::Dot as DotForm>::Step, COLS>;
 
     #[inline(always)]
@@ -208,12 +208,12 @@ impl<const MIN: usize, const HIGH: usize> Layout for Nibbles<MIN, HIGH> {
     }
 
     #[inline(always)]
-    fn panel<S: Simd>(s: S, blocks: [&Self::Block; PANEL], to: &mut Self::Panel) {
+    fn panel<S: Simd>(s: S, blocks: [&Self::Block; PANEL], to: &mut Self::Panel<S>) {
         for (half, block) in blocks.into_iter().enumerate() {
             for q in 0..STEPS / 2 {
                 let [low, high] = block.steps(s, q);
-                s.store(low, &mut to.steps[q][half]);
-                s.store(high, &mut to.steps[q + STEPS / 2][half]);
+                set_row(half, S::Dot::weights(s, low), &mut to.steps[q]);
+                set_row(half, S::Dot::weights(s, high), &mut to.steps[q + STEPS / 2]);
             }
             s.store(
                 widen_half(s, s.load_i16(&block.scales)),
@@ -226,7 +226,12 @@ impl<const MIN: usize, const HIGH: usize> Layout for Nibbles<MIN, HIGH> {
     }
 
     #[inline(always)]
-    fn tile<S: Simd>(s: S, panels: &[Self::Panel], acts: &[Self::Acts<S, TILE>], sums: &mut Sums) {
+    fn tile<S: Simd>(
+        s: S,
+        panels: &[Self::Panel<S>],
+        acts: &[Self::Acts<S, TILE>],
+        sums: &mut Sums,
+    ) {
         tile32::<S, S::Dot, MIN>(
             s,
             panels,

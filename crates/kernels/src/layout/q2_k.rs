@@ -20,7 +20,7 @@ use super::tile256::{FineMins, Panel256, tile256};
 use super::{Codec, GROUP, Layout, PANEL, Sums};
 use crate::Format;
 use crate::dequantize::half_at;
-use crate::dot::DotForm;
+use crate::dot::{DotForm, set_row};
 use crate::format::SUPER_BLOCK;
 use crate::isa::{Bytes16, Simd};
 use crate::prepared::{Block256, TILE};
@@ -105,7 +105,7 @@ impl Layout for Q2K {
     const NAME: &'static str = "q2_k";
     const LEN: usize = SUPER_BLOCK;
     type Block = Block;
-    type Panel = Panel256<SUB_BLOCKS, FineMins>;
+    type Panel<S: Simd> = Panel256<<S::Dot as DotForm>::Step, SUB_BLOCKS, FineMins>;
     type Acts<S: Simd, const COLS: usize> = Block256<<S::Dot as DotForm>::Step, COLS>;
 
     #[inline(always)]
@@ -138,12 +138,16 @@ impl Layout for Q2K {
     }
 
     #[inline(always)]
-    fn panel<S: Simd>(s: S, blocks: [&Self::Block; PANEL], to: &mut Self::Panel) {
+    fn panel<S: Simd>(s: S, blocks: [&Self::Block; PANEL], to: &mut Self::Panel<S>) {
         for (half, block) in blocks.into_iter().enumerate() {
             for (i, (values, scales)) in block.values.iter().zip(&block.scales).enumerate() {
                 for (q, values) in values.iter().enumerate() {
                     for (j, w) in unpack(s, values).into_iter().enumerate() {
-                        s.store(w, &mut to.steps[STEPS * sub_block(i, j) + q][half]);
+                        set_row(
+                            half,
+                            S::Dot::weights(s, w),
+                            &mut to.steps[STEPS * sub_block(i, j) + q],
+                        );
                     }
                 }
                 let [scales, mins] = scales_and_mins(s, scales);
@@ -159,7 +163,12 @@ impl Layout for Q2K {
     }
 
     #[inline(always)]
-    fn tile<S: Simd>(s: S, panels: &[Self::Panel], acts: &[Self::Acts<S, TILE>], sums: &mut Sums) {
+    fn tile<S: Simd>(
+        s: S,
+        panels: &[Self::Panel<S>],
+        acts: &[Self::Acts<S, TILE>],
+        sums: &mut Sums,
+    ) {
         tile256::<S, S::Dot, SUB_BLOCKS, FineMins>(s, panels, acts, sums, |_| s.splat_i32(0));
     }
 }

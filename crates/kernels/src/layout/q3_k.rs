@@ -23,7 +23,7 @@ use super::tile256::{NoMins, Panel256, tile256};
 use super::{Codec, GROUP, Layout, PANEL, Sums};
 use crate::Format;
 use crate::dequantize::half_at;
-use crate::dot::DotForm;
+use crate::dot::{DotForm, set_row};
 use crate::format::SUPER_BLOCK;
 use crate::isa::{Bytes16, Simd};
 use crate::prepared::{Block256, TILE};
@@ -178,7 +178,7 @@ impl Layout for Q3K {
     const NAME: &'static str = "q3_k";
     const LEN: usize = SUPER_BLOCK;
     type Block = Block;
-    type Panel = Panel256<SUB_BLOCKS, NoMins>;
+    type Panel<S: Simd> = Panel256<<S::Dot as DotForm>::Step, SUB_BLOCKS, NoMins>;
     type Acts<S: Simd, const COLS: usize> = Block256<<S::Dot as DotForm>::Step, COLS>;
 
     #[inline(always)]
@@ -217,16 +217,16 @@ impl Layout for Q3K {
     }
 
     #[inline(always)]
-    fn panel<S: Simd>(s: S, blocks: [&Self::Block; PANEL], to: &mut Self::Panel) {
+    fn panel<S: Simd>(s: S, blocks: [&Self::Block; PANEL], to: &mut Self::Panel<S>) {
         for (half, block) in blocks.into_iter().enumerate() {
             let sub_blocks = to.steps.as_chunks_mut::<STEPS>().0.as_chunks_mut::<2>().0;
             for (values, [to_first, to_second]) in block.values.iter().zip(sub_blocks) {
                 let [first, second] = steps(s, values);
                 for (w, to) in first.into_iter().zip(to_first) {
-                    s.store(w, &mut to[half]);
+                    set_row(half, S::Dot::weights(s, w), to);
                 }
                 for (w, to) in second.into_iter().zip(to_second) {
-                    s.store(s.shr_u16::<3>(w), &mut to[half]);
+                    set_row(half, S::Dot::weights(s, s.shr_u16::<3>(w)), to);
                 }
             }
             let scales = block.scales(s);
@@ -238,7 +238,12 @@ impl Layout for Q3K {
     }
 
     #[inline(always)]
-    fn tile<S: Simd>(s: S, panels: &[Self::Panel], acts: &[Self::Acts<S, TILE>], sums: &mut Sums) {
+    fn tile<S: Simd>(
+        s: S,
+        panels: &[Self::Panel<S>],
+        acts: &[Self::Acts<S, TILE>],
+        sums: &mut Sums,
+    ) {
         tile256::<S, S::Dot, SUB_BLOCKS, NoMins>(s, panels, acts, sums, |sum| start(s, sum));
     }
 }

@@ -20,7 +20,7 @@ use super::tile256::{PairedMins, Panel256, tile256};
 use super::{Codec, GROUP, Layout, PANEL, Sums};
 use crate::Format;
 use crate::dequantize::half_at;
-use crate::dot::DotForm;
+use crate::dot::{DotForm, set_row};
 use crate::format::{BLOCK, SUPER_BLOCK};
 use crate::isa::{Bytes16, Simd, ZERO};
 use crate::prepared::{Block256, STEPS, TILE};
@@ -205,7 +205,7 @@ impl<const HIGH: usize, const SCALES: usize> Layout for SuperNibbles<HIGH, SCALE
     const NAME: &'static str = "q4_k";
     const LEN: usize = SUPER_BLOCK;
     type Block = Block<HIGH>;
-    type Panel = Panel256<SCALES, PairedMins>;
+    type Panel<S: Simd> = Panel256<<S::Dot as DotForm>::Step, SCALES, PairedMins>;
     type Acts<S: Simd, const COLS: usize> = Block256<<S::Dot as DotForm>::Step, COLS>;
 
     #[inline(always)]
@@ -246,7 +246,7 @@ impl<const HIGH: usize, const SCALES: usize> Layout for SuperNibbles<HIGH, SCALE
     }
 
     #[inline(always)]
-    fn panel<S: Simd>(s: S, blocks: [&Self::Block; PANEL], to: &mut Self::Panel) {
+    fn panel<S: Simd>(s: S, blocks: [&Self::Block; PANEL], to: &mut Self::Panel<S>) {
         for (half, block) in blocks.into_iter().enumerate() {
             let (scales, mins) = block.scales_and_mins(s);
             for (i, to) in to.scales.iter_mut().enumerate() {
@@ -260,8 +260,8 @@ impl<const HIGH: usize, const SCALES: usize> Layout for SuperNibbles<HIGH, SCALE
             for (j, [low, high]) in pairs.iter_mut().enumerate() {
                 for (q, (low, high)) in low.iter_mut().zip(high).enumerate() {
                     let steps = block.steps(s, j, q);
-                    s.store(steps[0], &mut low[half]);
-                    s.store(steps[1], &mut high[half]);
+                    set_row(half, S::Dot::weights(s, steps[0]), low);
+                    set_row(half, S::Dot::weights(s, steps[1]), high);
                 }
             }
             to.d[half] = block.d;
@@ -270,7 +270,12 @@ impl<const HIGH: usize, const SCALES: usize> Layout for SuperNibbles<HIGH, SCALE
     }
 
     #[inline(always)]
-    fn tile<S: Simd>(s: S, panels: &[Self::Panel], acts: &[Self::Acts<S, TILE>], sums: &mut Sums) {
+    fn tile<S: Simd>(
+        s: S,
+        panels: &[Self::Panel<S>],
+        acts: &[Self::Acts<S, TILE>],
+        sums: &mut Sums,
+    ) {
         tile256::<S, S::Dot, SCALES, PairedMins>(s, panels, acts, sums, |_| s.splat_i32(0));
     }
 }

@@ -20,7 +20,7 @@ use super::tile256::{NoMins, Panel256, tile256};
 use super::{Codec, GROUP, Layout, PANEL, Sums};
 use crate::Format;
 use crate::dequantize::half_at;
-use crate::dot::DotForm;
+use crate::dot::{DotForm, set_row};
 use crate::format::SUPER_BLOCK;
 use crate::isa::{Bytes16, Simd};
 use crate::prepared::{Block256, TILE};
@@ -147,7 +147,7 @@ impl Layout for Q6K {
     const NAME: &'static str = "q6_k";
     const LEN: usize = SUPER_BLOCK;
     type Block = Block;
-    type Panel = Panel256<SUB_BLOCKS, NoMins>;
+    type Panel<S: Simd> = Panel256<<S::Dot as DotForm>::Step, SUB_BLOCKS, NoMins>;
     type Acts<S: Simd, const COLS: usize> = Block256<<S::Dot as DotForm>::Step, COLS>;
 
     #[inline(always)]
@@ -174,12 +174,12 @@ impl Layout for Q6K {
     }
 
     #[inline(always)]
-    fn panel<S: Simd>(s: S, blocks: [&Self::Block; PANEL], to: &mut Self::Panel) {
+    fn panel<S: Simd>(s: S, blocks: [&Self::Block; PANEL], to: &mut Self::Panel<S>) {
         for (half, block) in blocks.into_iter().enumerate() {
             let groups = to.steps.as_chunks_mut::<STEPS>().0;
             for (values, to) in block.values.iter().zip(groups) {
                 for (w, to) in steps(s, values).into_iter().zip(to) {
-                    s.store(w, &mut to[half]);
+                    set_row(half, S::Dot::weights(s, w), to);
                 }
             }
             for (g, to) in to.scales.iter_mut().enumerate() {
@@ -191,7 +191,12 @@ impl Layout for Q6K {
     }
 
     #[inline(always)]
-    fn tile<S: Simd>(s: S, panels: &[Self::Panel], acts: &[Self::Acts<S, TILE>], sums: &mut Sums) {
+    fn tile<S: Simd>(
+        s: S,
+        panels: &[Self::Panel<S>],
+        acts: &[Self::Acts<S, TILE>],
+        sums: &mut Sums,
+    ) {
         tile256::<S, S::Dot, SUB_BLOCKS, NoMins>(s, panels, acts, sums, |sum| start(s, sum));
     }
 }

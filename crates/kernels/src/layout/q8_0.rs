@@ -12,12 +12,15 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 use super::tile::{Panel32, tile32};
 use super::{Codec, GROUP, Layout, PANEL, Sums, widen_half};
 use crate::Format;
-use crate::dot::{DotForm, SignedWordDot};
+use crate::dot::{DotForm, SignedWordDot, set_row};
 use crate::format::BLOCK;
 use crate::isa::{Bytes16, Simd};
 use crate::prepared::{Block32, STEPS, TILE};
 
 pub(crate) struct Q8_0;
+
+/// Signed bytes have no form that the byte products take, so they are words with every instruction set.
+type Step = <SignedWordDot as DotForm>::Step;
 
 /// Four rows × 32 columns.
 #[derive(Clone, Copy, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
@@ -59,8 +62,8 @@ impl Layout for Q8_0 {
     const NAME: &'static str = "q8_0";
     const LEN: usize = BLOCK;
     type Block = Block;
-    type Panel = Panel32<0>;
-    type Acts<S: Simd, const COLS: usize> = Block32<<SignedWordDot as DotForm>::Step, COLS>;
+    type Panel<S: Simd> = Panel32<Step, 0>;
+    type Acts<S: Simd, const COLS: usize> = Block32<Step, COLS>;
 
     #[inline(always)]
     fn dot<S: Simd>(s: S, block: &Self::Block, acts: &Self::Acts<S, 1>, acc: S::V) -> S::V {
@@ -76,10 +79,10 @@ impl Layout for Q8_0 {
     }
 
     #[inline(always)]
-    fn panel<S: Simd>(s: S, blocks: [&Self::Block; PANEL], to: &mut Self::Panel) {
+    fn panel<S: Simd>(s: S, blocks: [&Self::Block; PANEL], to: &mut Self::Panel<S>) {
         for (half, block) in blocks.into_iter().enumerate() {
             for (values, to) in block.values.iter().zip(&mut to.steps) {
-                to[half] = *values;
+                set_row(half, SignedWordDot::weights(s, s.load(values)), to);
             }
             s.store(
                 widen_half(s, s.load_i16(&block.scales)),
@@ -89,7 +92,12 @@ impl Layout for Q8_0 {
     }
 
     #[inline(always)]
-    fn tile<S: Simd>(s: S, panels: &[Self::Panel], acts: &[Self::Acts<S, TILE>], sums: &mut Sums) {
+    fn tile<S: Simd>(
+        s: S,
+        panels: &[Self::Panel<S>],
+        acts: &[Self::Acts<S, TILE>],
+        sums: &mut Sums,
+    ) {
         tile32::<S, SignedWordDot, 0>(s, panels, acts, sums, |_| s.splat_i32(0), |acc, _| acc);
     }
 }

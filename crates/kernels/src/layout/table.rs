@@ -17,7 +17,7 @@ use super::tile::{Panel32, tile32};
 use super::{Codec, GROUP, Layout, PANEL, Sums, widen_half};
 use crate::Format;
 use crate::dequantize::{DOUBLED_FP4, UNEVEN};
-use crate::dot::{DotForm, Pod, SignedWordDot};
+use crate::dot::{DotForm, Pod, SignedWordDot, set_row};
 use crate::format::BLOCK;
 use crate::isa::{Bytes16, Simd, ZERO};
 use crate::prepared::{Block32, STEPS, TILE};
@@ -171,7 +171,7 @@ impl<T: Table> Layout for Chosen<T> {
     const NAME: &'static str = "table";
     const LEN: usize = BLOCK;
     type Block = Block<T::Scales>;
-    type Panel = Panel32<0>;
+    type Panel<S: Simd> = Panel32<<T::Dot<S> as DotForm>::Step, 0>;
     type Acts<S: Simd, const COLS: usize> = Block32<<T::Dot<S> as DotForm>::Step, COLS>;
 
     #[inline(always)]
@@ -189,20 +189,29 @@ impl<T: Table> Layout for Chosen<T> {
     }
 
     #[inline(always)]
-    fn panel<S: Simd>(s: S, blocks: [&Self::Block; PANEL], to: &mut Self::Panel) {
+    fn panel<S: Simd>(s: S, blocks: [&Self::Block; PANEL], to: &mut Self::Panel<S>) {
         let table = s.load(&T::WEIGHTS);
         for (half, block) in blocks.into_iter().enumerate() {
             for (q, nibbles) in block.nibbles.iter().enumerate() {
                 let [low, high] = choose(s, table, nibbles);
-                s.store(low, &mut to.steps[q][half]);
-                s.store(high, &mut to.steps[q + STEPS / 2][half]);
+                set_row(half, T::Dot::<S>::weights(s, low), &mut to.steps[q]);
+                set_row(
+                    half,
+                    T::Dot::<S>::weights(s, high),
+                    &mut to.steps[q + STEPS / 2],
+                );
             }
             s.store(T::scales(s, &block.scales), &mut to.scales[half]);
         }
     }
 
     #[inline(always)]
-    fn tile<S: Simd>(s: S, panels: &[Self::Panel], acts: &[Self::Acts<S, TILE>], sums: &mut Sums) {
+    fn tile<S: Simd>(
+        s: S,
+        panels: &[Self::Panel<S>],
+        acts: &[Self::Acts<S, TILE>],
+        sums: &mut Sums,
+    ) {
         tile32::<S, T::Dot<S>, 0>(
             s,
             panels,

@@ -21,7 +21,7 @@ use super::tile256::{NoMins, Panel256, tile256};
 use super::{Codec, GROUP, Layout, PANEL, Sums};
 use crate::Format;
 use crate::dequantize::{POWERS, digit, half_at, place};
-use crate::dot::DotForm;
+use crate::dot::{DotForm, set_row};
 use crate::format::SUPER_BLOCK;
 use crate::isa::{Bytes16, Simd};
 use crate::prepared::{Block256, TILE};
@@ -236,7 +236,7 @@ impl Layout for Ternary {
     const NAME: &'static str = "ternary";
     const LEN: usize = SUPER_BLOCK;
     type Block = Block;
-    type Panel = Panel256<SUB_BLOCKS, NoMins>;
+    type Panel<S: Simd> = Panel256<<S::Dot as DotForm>::Step, SUB_BLOCKS, NoMins>;
     type Acts<S: Simd, const COLS: usize> = Block256<<S::Dot as DotForm>::Step, COLS>;
 
     #[inline(always)]
@@ -261,14 +261,14 @@ impl Layout for Ternary {
     }
 
     #[inline(always)]
-    fn panel<S: Simd>(s: S, blocks: [&Self::Block; PANEL], to: &mut Self::Panel) {
+    fn panel<S: Simd>(s: S, blocks: [&Self::Block; PANEL], to: &mut Self::Panel<S>) {
         let ones = s.splat_u8(1);
         for (half, block) in blocks.into_iter().enumerate() {
             let halves = to.steps.as_chunks_mut::<{ 4 * RUN }>().0;
             for (values, to) in block.values.iter().zip(halves) {
                 for (q, values) in values.iter().enumerate() {
                     for (run, w) in unpack(s, values).into_iter().enumerate() {
-                        s.store(w, &mut to[RUN * run + q][half]);
+                        set_row(half, S::Dot::weights(s, w), &mut to[RUN * run + q]);
                     }
                 }
             }
@@ -280,7 +280,12 @@ impl Layout for Ternary {
     }
 
     #[inline(always)]
-    fn tile<S: Simd>(s: S, panels: &[Self::Panel], acts: &[Self::Acts<S, TILE>], sums: &mut Sums) {
+    fn tile<S: Simd>(
+        s: S,
+        panels: &[Self::Panel<S>],
+        acts: &[Self::Acts<S, TILE>],
+        sums: &mut Sums,
+    ) {
         tile256::<S, S::Dot, SUB_BLOCKS, NoMins>(s, panels, acts, sums, |sum| start(s, sum));
     }
 }

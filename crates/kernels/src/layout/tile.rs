@@ -5,31 +5,32 @@ use std::hint::black_box;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 use super::{PANEL, Sums};
-use crate::dot::DotForm;
+use crate::dot::{DotForm, Step, parts};
 use crate::isa::{Bytes16, Simd};
 use crate::prepared::{Block32, STEPS, TILE};
 
-/// Eight rows × 32 columns, a byte per weight.
+/// Eight rows × 32 columns, in the steps of the activations.
 #[derive(Clone, Copy, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
 #[repr(C)]
-pub(crate) struct Panel32<const MIN: usize> {
-    pub(super) steps: [[Bytes16; PANEL]; STEPS],
+pub(crate) struct Panel32<T: Step, const MIN: usize> {
+    pub(super) steps: [[T; PANEL]; STEPS],
     pub(super) scales: [Bytes16; PANEL],
     pub(super) mins: [[Bytes16; PANEL]; MIN],
 }
 
-/// The accumulators of a tile, decreased by one step of weights and activations.
+/// The accumulators of a tile, decreased by one part of a step of weights and activations.
 #[inline(always)]
 pub(crate) fn tile_step<S: Simd, D: DotForm>(
     s: S,
     acc: &mut [[S::V; TILE]; PANEL],
     weights: &[Bytes16; PANEL],
-    acts: &[D::Step; TILE],
+    acts: &[Bytes16; TILE],
 ) {
     let [w0, w1] = [s.load(&weights[0]), s.load(&weights[1])];
-    for (col, step) in acts.iter().enumerate() {
-        acc[0][col] = D::sub(s, acc[0][col], w0, step);
-        acc[1][col] = D::sub(s, acc[1][col], w1, step);
+    for (col, x) in acts.iter().enumerate() {
+        let x = s.load(x);
+        acc[0][col] = D::sub_part(s, acc[0][col], w0, x);
+        acc[1][col] = D::sub_part(s, acc[1][col], w1, x);
     }
 }
 
@@ -37,18 +38,22 @@ pub(crate) fn tile_step<S: Simd, D: DotForm>(
 #[inline(always)]
 pub(super) fn tile32<S: Simd, D: DotForm, const MIN: usize>(
     s: S,
-    panels: &[Panel32<MIN>],
+    panels: &[Panel32<D::Step, MIN>],
     acts: &[Block32<D::Step, TILE>],
     sums: &mut Sums,
     start: impl Fn(&Bytes16) -> S::V,
     finish: impl Fn(S::V, &Bytes16) -> S::V,
 ) {
     // Opaque, so that the loop over the steps is not unrolled: that would need more registers than there are.
-    let steps = black_box(STEPS);
+    let steps = black_box(STEPS * D::Step::PARTS);
     for (panel, acts) in panels.iter().zip(acts) {
         let first = [0, 1, 2, 3].map(|col| start(&acts.sum[col]));
         let mut acc = [first, first];
-        for (w, x) in panel.steps.iter().zip(&acts.steps).take(steps) {
+        for (w, x) in parts(&panel.steps)
+            .iter()
+            .zip(parts(&acts.steps))
+            .take(steps)
+        {
             tile_step::<S, D>(s, &mut acc, w, x);
         }
         for (half, acc) in acc.into_iter().enumerate() {

@@ -6,7 +6,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 use super::tile::tile_step;
 use super::{PANEL, Sums};
-use crate::dot::{DotForm, Pod};
+use crate::dot::{DotForm, Pod, Step, parts};
 use crate::format::SUPER_BLOCK;
 use crate::isa::{Bytes16, Simd};
 use crate::prepared::{Block256, STEP, TILE};
@@ -14,11 +14,11 @@ use crate::prepared::{Block256, STEP, TILE};
 /// Steps in a super-block.
 const STEPS: usize = SUPER_BLOCK / STEP;
 
-/// Eight rows × 256 columns, a byte per weight, with `SCALES` scales a row, and minimums or not.
+/// Eight rows × 256 columns, in the steps of the activations, with `SCALES` scales a row, and minimums or not.
 #[derive(Clone, Copy, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
 #[repr(C)]
-pub(crate) struct Panel256<const SCALES: usize, M: Mins> {
-    pub(super) steps: [[Bytes16; PANEL]; STEPS],
+pub(crate) struct Panel256<T: Step, const SCALES: usize, M: Mins> {
+    pub(super) steps: [[T; PANEL]; STEPS],
     /// As [`DotForm::scale_u8`] and [`DotForm::scale_i8`] make them.
     pub(super) scales: [[Bytes16; PANEL]; SCALES],
     pub(super) d: [Bytes16; PANEL],
@@ -109,7 +109,7 @@ impl Mins for FineMins {
 #[inline(always)]
 pub(super) fn tile256<S: Simd, D: DotForm, const SCALES: usize, M: Mins>(
     s: S,
-    panels: &[Panel256<SCALES, M>],
+    panels: &[Panel256<D::Step, SCALES, M>],
     acts: &[Block256<D::Step, TILE>],
     sums: &mut Sums,
     start: impl Fn(&Bytes16) -> S::V,
@@ -125,7 +125,7 @@ pub(super) fn tile256<S: Simd, D: DotForm, const SCALES: usize, M: Mins>(
         {
             let first = [0, 1, 2, 3].map(|col| start(&start_sums[col]));
             let mut acc = [first, first];
-            for (w, x) in w.iter().zip(x) {
+            for (w, x) in parts(w).iter().zip(parts(x)) {
                 tile_step::<S, D>(s, &mut acc, w, x);
             }
             for (half, acc) in acc.into_iter().enumerate() {
