@@ -10,7 +10,6 @@
  * @property {number} bytes
  * @property {string} note
  * @property {boolean} local served from beside the page instead of the hub
- * @property {boolean} coming not supported by the engine yet
  */
 
 /**
@@ -24,9 +23,9 @@ export async function offers(base) {
     json(new URL("catalogue.json", base)),
     json(new URL("models/index.json", base)).catch(() => ({ files: {} })),
   ]);
-  return models.map(({ source, coming = false, ...model }) => {
+  return models.map(({ source, ...model }) => {
     const local = Object.hasOwn(files, model.file);
-    return { ...model, coming, local, hub: source, source: local ? new URL(`models/${model.file}`, base).href : source };
+    return { ...model, local, hub: source, source: local ? new URL(`models/${model.file}`, base).href : source };
   });
 }
 

@@ -61,9 +61,6 @@ export class ModelsView {
 
   #offerItem(offer, first) {
     const facts = [bytes(offer.bytes), offer.quantization];
-    if (offer.coming) {
-      return item(offer.name, facts, offer.note, [badge("Coming")], "model-coming");
-    }
     const load = button("Download", `Download and load ${offer.name}`, first ? "button-primary" : "");
     load.addEventListener("click", () => this.onChoose({ source: offer.source, name: offer.name }));
     if (offer.local) facts.push("from this server");
@@ -83,7 +80,7 @@ function button(text, label, kind) {
   return element("button", { type: "button", className: `button ${kind}`, "aria-label": label }, text);
 }
 
-function item(name, facts, note, controls, kind = "") {
+function item(name, facts, note, controls) {
   const text = element(
     "div",
     { className: "model-text" },
@@ -91,5 +88,5 @@ function item(name, facts, note, controls, kind = "") {
     element("p", { className: "model-facts" }, facts.filter(Boolean).join(" · ")),
   );
   if (note) text.append(element("p", { className: "muted small" }, note));
-  return element("li", { className: `model ${kind}` }, text, element("div", { className: "model-controls" }, ...controls));
+  return element("li", { className: "model" }, text, element("div", { className: "model-controls" }, ...controls));
 }

@@ -1,92 +1,13 @@
 //! A header alone is enough to accept a model, or to say what is wrong with it.
 
-use gguf::{Array, Header, TensorType, Value, Writer};
+mod common;
+
+use common::parts::{Parts, assert_unsupported};
+use gguf::{Array, Header, TensorType, Value};
 use kernels::kv::KvType;
 use kernels::rope::{RopeScaling, RopeStyle};
-use model::{Architecture, Config, Error, inspect};
+use model::{Architecture, Error, inspect};
 use testkit::{COMPUTABLE, TinyModel};
-
-/// The parts of a tiny model's header, to be changed.
-struct Parts {
-    metadata: Vec<(String, Value)>,
-    tensors: Vec<(String, Vec<u64>, TensorType)>,
-}
-
-impl Parts {
-    fn new(architecture: testkit::Architecture) -> Self {
-        let header = Header::parse(&TinyModel::new(architecture).to_bytes()).unwrap();
-        Self {
-            metadata: header
-                .metadata
-                .iter()
-                .map(|(key, value)| (key.to_owned(), value.clone()))
-                .collect(),
-            tensors: header
-                .tensors
-                .into_iter()
-                .map(|tensor| (tensor.name, tensor.shape, tensor.kind))
-                .collect(),
-        }
-    }
-
-    fn llama() -> Self {
-        Self::new(testkit::Architecture::Llama)
-    }
-
-    fn set(mut self, key: &str, value: impl Into<Value>) -> Self {
-        self = self.without(key);
-        self.metadata.push((key.to_owned(), value.into()));
-        self
-    }
-
-    /// Gives another architecture's name to the keys.
-    fn rename(mut self, from: &str, to: &str) -> Self {
-        for (key, _) in &mut self.metadata {
-            *key = key.replace(&format!("{from}."), &format!("{to}."));
-        }
-        self.set("general.architecture", to)
-    }
-
-    fn without(mut self, key: &str) -> Self {
-        self.metadata.retain(|(present, _)| present != key);
-        self.tensors.retain(|(present, ..)| present != key);
-        self
-    }
-
-    fn tensor(mut self, name: &str, shape: &[u64], kind: TensorType) -> Self {
-        self = self.without(name);
-        self.tensors.push((name.to_owned(), shape.to_vec(), kind));
-        self
-    }
-
-    fn header(self) -> Header {
-        let mut writer = Writer::new();
-        for (key, value) in self.metadata {
-            writer = writer.with(key, value);
-        }
-        for (name, shape, kind) in self.tensors {
-            let bytes = vec![0; kind.tensor_bytes(&shape).unwrap() as usize];
-            writer = writer.tensor(name, &shape, kind, bytes);
-        }
-        Header::parse(&writer.to_bytes().unwrap()).unwrap()
-    }
-
-    fn config(self) -> Result<Config, Error> {
-        Config::from_header(&self.header())
-    }
-
-    fn inspect(self) -> Result<model::Plan, Error> {
-        inspect(&[self.header()])
-    }
-}
-
-#[track_caller]
-fn assert_unsupported(result: Result<Config, Error>, expected: &str) {
-    match result {
-        Err(Error::UnsupportedValue { key, .. }) => assert_eq!(key, expected),
-        other => panic!("{other:?} instead of an unsupported {expected}"),
-    }
-}
 
 #[test]
 fn dimensions_are_read() {

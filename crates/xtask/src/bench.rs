@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, bail};
 
 use crate::project::{Project, run, say};
-use crate::{default_model, pkg, tools};
+use crate::{models, pkg, tools};
 
 /// The bench's folder: its Node scripts and their packages.
 const FOLDER: &str = "tests/peers";
@@ -177,8 +177,8 @@ fn models(project: &Project, options: &Options, types: &[&str]) -> Result<Models
             files,
         });
     }
-    default_model::fetch(project)?;
-    let mut files = vec![default_model::FILE.to_owned()];
+    models::SMOLLM2.fetch(project)?;
+    let mut files = vec![models::SMOLLM2.file.to_owned()];
     files.extend(references::qwen3_shape(project, types)?);
     Ok(Models {
         folder: project.cached("models"),

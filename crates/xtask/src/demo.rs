@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 
 use crate::project::{Project, run, say};
-use crate::{default_model, tools};
+use crate::{models, tools};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
@@ -67,7 +67,7 @@ fn prepare(project: &Project) -> Result<()> {
     tools::wasm_target(project)?;
     tools::wasm_bindgen(project)?;
     tools::npm_packages(project, "www")?;
-    default_model::fetch(project)?;
+    models::SMOLLM2.fetch(project)?;
     Ok(())
 }
 

@@ -5,8 +5,8 @@
 
 mod bench;
 mod checks;
-mod default_model;
 mod demo;
+mod models;
 mod pkg;
 mod project;
 mod test;
@@ -71,6 +71,6 @@ fn setup(project: &Project) -> anyhow::Result<()> {
     tools::wasm_bindgen(project)?;
     tools::trunk(project)?;
     tools::chromium()?;
-    default_model::fetch(project)?;
+    models::SMOLLM2.fetch(project)?;
     Ok(())
 }

@@ -6,7 +6,7 @@ use std::time::Instant;
 use anyhow::{Result, bail};
 
 use crate::project::{Project, output, run, say};
-use crate::{checks, default_model, demo, pkg, tools};
+use crate::{checks, demo, models, pkg, tools};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
@@ -122,11 +122,12 @@ pub(crate) fn run_all(project: &Project, options: &Options) -> Result<()> {
 }
 
 fn native(project: &Project) -> Result<()> {
-    let model = default_model::fetch(project)?;
-    run(project
-        .cargo()
-        .args(["test", "--quiet", "--workspace", "--exclude", "web"])
-        .env(default_model::VARIABLE, model))
+    run(with_models(
+        project,
+        project
+            .cargo()
+            .args(["test", "--quiet", "--workspace", "--exclude", "web"]),
+    )?)
 }
 
 fn wasm_kernels(project: &Project) -> Result<()> {
@@ -187,15 +188,20 @@ fn end_to_end(project: &Project) -> Result<()> {
     demo::build(project)?;
     run(&mut node_tests(project, "www")?)?;
     tools::npm_packages(project, "tests/e2e")?;
-    let model = default_model::fetch(project)?;
     let mut tests = node_tests(project, "tests/e2e")?;
-    tests
-        .env("CHROMIUM", tools::chromium()?)
-        .env(default_model::VARIABLE, model);
+    with_models(project, tests.env("CHROMIUM", tools::chromium()?))?;
     if let Some(firefox) = tools::firefox()? {
         tests.env("FIREFOX", firefox);
     }
     run(&mut tests)
+}
+
+/// Tells a test run where the models are that it needs.
+fn with_models<'a>(project: &Project, command: &'a mut Command) -> Result<&'a mut Command> {
+    for model in [models::SMOLLM2, models::GEMMA3] {
+        command.env(model.variable, model.fetch(project)?);
+    }
+    Ok(command)
 }
 
 /// Node's test runner, which finds the tests below the folder it starts in. One file at a time:

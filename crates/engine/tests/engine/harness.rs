@@ -38,14 +38,29 @@ struct Parts {
     template: String,
 }
 
-/// One model for all tests.
+/// Tokens that the first layer of [`WINDOWED`] sees.
+pub(crate) const WINDOW: u32 = 40;
+
+/// One model for all tests, but those of windows.
 static PARTS: LazyLock<Parts> = LazyLock::new(|| {
-    let bytes = TinyModel {
+    let tiny = TinyModel {
         layers: 1,
         ..TinyModel::new(Architecture::Llama)
-    }
-    .to_bytes();
-    let header = gguf::Header::parse(&bytes).unwrap();
+    };
+    load(&tiny.to_bytes())
+});
+
+/// A model whose first layer sees a window, and whose second sees everything.
+static WINDOWED: LazyLock<Parts> = LazyLock::new(|| {
+    let writer = TinyModel::new(Architecture::Llama)
+        .writer()
+        .with("llama.attention.sliding_window", WINDOW)
+        .with("llama.attention.sliding_window_pattern", 2u32);
+    load(&writer.to_bytes().unwrap())
+});
+
+fn load(bytes: &[u8]) -> Parts {
+    let header = gguf::Header::parse(bytes).unwrap();
     let mut builder = Builder::new(std::slice::from_ref(&header)).unwrap();
     for tensor in &header.tensors {
         builder
@@ -65,7 +80,7 @@ static PARTS: LazyLock<Parts> = LazyLock::new(|| {
             .unwrap()
             .to_owned(),
     }
-});
+}
 
 /// Small limits: a context of 256 tokens, room for one of them, 24 tokens a step.
 pub(crate) fn small() -> EngineOptions {
@@ -91,13 +106,26 @@ pub(crate) fn try_engine(options: EngineOptions) -> Result<Engine, Error> {
     engine_with_template(options, Some(&PARTS.template))
 }
 
+/// An engine with a model whose first layer sees [`WINDOW`] tokens.
+pub(crate) fn windowed_engine(options: EngineOptions) -> Engine {
+    engine_of(&WINDOWED, options, None).unwrap()
+}
+
 pub(crate) fn engine_with_template(
+    options: EngineOptions,
+    template: Option<&str>,
+) -> Result<Engine, Error> {
+    engine_of(&PARTS, options, template)
+}
+
+fn engine_of(
+    parts: &Parts,
     options: EngineOptions,
     template: Option<&str>,
 ) -> Result<Engine, Error> {
     let Parts {
         model, tokenizer, ..
-    } = &*PARTS;
+    } = parts;
     let template =
         template.map(|source| chat::Template::new(source, chat::SpecialTokens::default()).unwrap());
     let clock = Box::<Ticking>::default();
@@ -233,10 +261,19 @@ pub(crate) fn answer(engine: &mut Engine, request: Request) -> Answer {
 
 /// The tokens that a fresh engine, doing nothing else, chooses.
 pub(crate) fn alone(request: &Request) -> Vec<u32> {
-    let options = EngineOptions {
+    answer(&mut engine(plain()), request.clone()).ids
+}
+
+/// As [`alone`], of the model of [`windowed_engine`].
+pub(crate) fn alone_windowed(request: &Request) -> Vec<u32> {
+    answer(&mut windowed_engine(plain()), request.clone()).ids
+}
+
+/// Prompts at once, and nothing kept.
+fn plain() -> EngineOptions {
+    EngineOptions {
         max_batch_tokens: 256,
         prefix_entries: 0,
         ..roomy()
-    };
-    answer(&mut engine(options), request.clone()).ids
+    }
 }

@@ -8,3 +8,4 @@ mod harness;
 mod prefixes;
 mod pressure;
 mod stopping;
+mod windows;

@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test crate uses a part")]
 
+pub(crate) mod parts;
+
 use std::sync::Arc;
 
 use gguf::Header;
@@ -49,16 +51,28 @@ pub(crate) fn families() -> Vec<Arc<Model>> {
 }
 
 /// One golden model of each family that `testkit` does not draw.
-const FIXTURES: [&str; 2] = ["qwen3moe-q8_0", "bitnet-q8_0"];
+const FIXTURES: [&str; 7] = [
+    "qwen3moe-q8_0",
+    "bitnet-q8_0",
+    "smollm3-q8_0",
+    "gemma2-f16",
+    "gemma3-f16",
+    "gemma3-bf16",
+    "phi3-q8_0",
+];
 
 /// A golden model.
 pub(crate) fn fixture(name: &str) -> Arc<Model> {
+    Arc::new(build(&fixture_file(name), usize::MAX).expect("a valid model"))
+}
+
+/// The file of a golden model.
+pub(crate) fn fixture_file(name: &str) -> Vec<u8> {
     let folder = concat!(
         env!("CARGO_MANIFEST_DIR"),
         "/../../tests/fixtures/models/tiny"
     );
-    let file = std::fs::read(format!("{folder}/{name}.gguf")).expect("committed");
-    Arc::new(build(&file, usize::MAX).expect("a valid model"))
+    std::fs::read(format!("{folder}/{name}.gguf")).expect("committed")
 }
 
 pub(crate) fn context(model: &Arc<Model>, capacity: usize) -> Context {
