@@ -1,18 +1,18 @@
-//! Chat templates: messages to prompt, and the way back from text to reasoning and answer.
+//! Chat templates: messages to prompt, and the way back from text to reasoning, answer and calls of tools.
 //!
 //! A GGUF file carries its model's own template in `tokenizer.chat_template`; [`Template`] renders it as Hugging Face's
-//! `transformers` would. [`ReasoningParser`] splits what the model then writes.
+//! `transformers` would. [`ResponseParser`] takes apart what the model then writes: reasoning, content and calls of tools.
 
 mod context;
 mod conversation;
 mod environment;
 mod error;
 mod json;
-mod reasoning;
+mod response;
 mod strftime;
 mod template;
 
 pub use conversation::{Content, Conversation, FunctionCall, Message, Part, ToolCall};
 pub use error::Error;
-pub use reasoning::{Piece, ReasoningParser};
+pub use response::{Piece, ResponseFormat, ResponseParser};
 pub use template::{SpecialTokens, Template};

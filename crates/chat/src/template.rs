@@ -8,7 +8,7 @@ use minijinja::Environment;
 use minijinja::value::Value;
 
 use crate::environment::{self, Raised};
-use crate::{Conversation, Error, context};
+use crate::{Conversation, Error, ResponseFormat, context};
 
 /// The format for models whose file has no template: what most models of the last years were trained on.
 const CHATML: &str = "\
@@ -64,6 +64,11 @@ impl Template {
     /// The ChatML template, for a file that has none.
     pub fn chatml() -> Self {
         Self::new(CHATML, SpecialTokens::default()).expect("a valid template")
+    }
+
+    /// How the answers of models with this template mark thoughts and calls of tools.
+    pub fn response_format(&self) -> ResponseFormat {
+        ResponseFormat::from_template(&self.source)
     }
 
     /// The prompt of `conversation`.

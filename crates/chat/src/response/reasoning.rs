@@ -1,34 +1,26 @@
 //! Splitting what a model thinks from what it says.
 
-const OPEN: &str = "<think>";
-const CLOSE: &str = "</think>";
-
-/// A run of text that is all reasoning or all content. Never empty.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Piece {
-    /// Text between `<think>` and `</think>`.
-    Reasoning(String),
-    /// The answer.
-    Content(String),
-}
+use super::Piece;
 
 /// Where the text is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Place {
-    /// Before anything but white space: only here does `<think>` open reasoning.
+    /// Before anything but white space: only here does the opening mark open reasoning.
     Start,
     Reasoning,
-    /// After `</think>`: white space is dropped up to the answer's first character.
+    /// After the closing mark: white space is dropped up to the answer's first character.
     BeforeContent,
     Content,
 }
 
-/// Splits a model's text, as it comes, at `<think>…</think>` around its start.
+/// Splits a model's text, as it comes, at the marks of a thought around its start.
 ///
-/// The tags themselves, and white space between them and the text, belong to neither part. What may be the beginning of
-/// a tag is held back until it is known not to be one.
+/// The marks themselves, and white space between them and the text, belong to neither part. What may be the beginning of
+/// a mark is held back until it is known not to be one.
 #[derive(Debug, Clone)]
-pub struct ReasoningParser {
+pub(super) struct ReasoningParser {
+    open: &'static str,
+    close: &'static str,
     place: Place,
     held: String,
     /// Whether reasoning has been shown: white space before its first character is dropped.
@@ -36,14 +28,16 @@ pub struct ReasoningParser {
 }
 
 impl ReasoningParser {
-    /// A parser at the start of an answer; `inside` where the prompt already ends with an open `<think>`.
-    pub fn new(inside: bool) -> Self {
+    /// A parser at the start of an answer; `inside` where the prompt already ends with the opening mark.
+    pub(super) fn new([open, close]: [&'static str; 2], inside: bool) -> Self {
         let place = if inside {
             Place::Reasoning
         } else {
             Place::Start
         };
         Self {
+            open,
+            close,
             place,
             held: String::new(),
             reasoned: false,
@@ -51,7 +45,7 @@ impl ReasoningParser {
     }
 
     /// The pieces that `text` completes, often none or one.
-    pub fn push(&mut self, text: &str) -> Vec<Piece> {
+    pub(super) fn push(&mut self, text: &str) -> Vec<Piece> {
         self.held.push_str(text);
         let mut pieces = Vec::new();
         while self.step(&mut pieces) {}
@@ -59,18 +53,15 @@ impl ReasoningParser {
     }
 
     /// What was held back and turned out to be text. The parser is then at the start of an answer.
-    pub fn finish(&mut self) -> Vec<Piece> {
+    pub(super) fn finish(&mut self) -> Vec<Piece> {
         let held = std::mem::take(&mut self.held);
         let piece = match self.place {
             Place::Start | Place::Content => Some(Piece::Content(held)),
             Place::Reasoning => Some(Piece::Reasoning(held.trim_end().to_owned())),
             Place::BeforeContent => None,
         };
-        *self = Self::new(false);
-        piece
-            .into_iter()
-            .filter(|piece| !piece.is_empty())
-            .collect()
+        *self = Self::new([self.open, self.close], false);
+        piece.into_iter().filter(has_text).collect()
     }
 
     /// Takes what is decided off `held`; whether there is more to look at.
@@ -78,12 +69,13 @@ impl ReasoningParser {
         match self.place {
             Place::Start => {
                 let text = self.held.trim_start();
-                if text.starts_with(OPEN) {
-                    self.held.drain(..self.held.len() - text.len() + OPEN.len());
+                if text.starts_with(self.open) {
+                    self.held
+                        .drain(..self.held.len() - text.len() + self.open.len());
                     self.place = Place::Reasoning;
                     return true;
                 }
-                if !OPEN.starts_with(text) {
+                if !self.open.starts_with(text) {
                     self.place = Place::Content;
                     return true;
                 }
@@ -94,9 +86,12 @@ impl ReasoningParser {
                     let space = self.held.len() - self.held.trim_start().len();
                     self.held.drain(..space);
                 }
-                let (text, rest) = match self.held.find(CLOSE) {
-                    Some(close) => (self.held[..close].trim_end(), Some(close + CLOSE.len())),
-                    None => (&self.held[..decided(&self.held)], None),
+                let (text, rest) = match self.held.find(self.close) {
+                    Some(close) => (
+                        self.held[..close].trim_end(),
+                        Some(close + self.close.len()),
+                    ),
+                    None => (&self.held[..decided(&self.held, self.close)], None),
                 };
                 let text = text.to_owned();
                 self.held.drain(..rest.unwrap_or(text.len()));
@@ -127,29 +122,28 @@ impl ReasoningParser {
     }
 }
 
-impl Piece {
-    fn is_empty(&self) -> bool {
-        let (Self::Reasoning(text) | Self::Content(text)) = self;
-        text.is_empty()
-    }
+fn has_text(piece: &Piece) -> bool {
+    !matches!(piece, Piece::Reasoning(text) | Piece::Content(text) if text.is_empty())
 }
 
-/// Bytes at the start of reasoning `text` that cannot be part of its end: a closing tag and white space before it.
-fn decided(text: &str) -> usize {
-    let tag = (1..CLOSE.len())
+/// Bytes at the start of reasoning `text` that cannot be part of its end: the mark `close` and white space before it.
+fn decided(text: &str, close: &str) -> usize {
+    let mark = (1..close.len())
         .rev()
-        .find(|&length| text.ends_with(&CLOSE[..length]))
+        .find(|&length| text.ends_with(&close[..length]))
         .unwrap_or(0);
-    text[..text.len() - tag].trim_end().len()
+    text[..text.len() - mark].trim_end().len()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const MARKS: [&str; 2] = ["<think>", "</think>"];
+
     /// Reasoning and content of `text` cut into pieces of `size` characters.
     fn split(text: &str, inside: bool, size: usize) -> (String, String) {
-        let mut parser = ReasoningParser::new(inside);
+        let mut parser = ReasoningParser::new(MARKS, inside);
         let chars: Vec<char> = text.chars().collect();
         let mut pieces: Vec<Piece> = chars
             .chunks(size)
@@ -167,6 +161,7 @@ mod tests {
                     assert!(!text.is_empty());
                     content.push_str(&text);
                 }
+                Piece::ToolCall { .. } => unreachable!("tools are not looked for here"),
             }
         }
         (reasoning, content)
@@ -217,12 +212,12 @@ mod tests {
 
     #[test]
     fn text_that_cannot_be_a_tag_is_not_held_back() {
-        let mut parser = ReasoningParser::new(false);
+        let mut parser = ReasoningParser::new(MARKS, false);
         assert_eq!(parser.push("<"), []);
         assert_eq!(parser.push("b>"), [Piece::Content("<b>".into())]);
         assert_eq!(parser.push("<"), [Piece::Content("<".into())]);
 
-        let mut parser = ReasoningParser::new(true);
+        let mut parser = ReasoningParser::new(MARKS, true);
         assert_eq!(parser.push("one "), [Piece::Reasoning("one".into())]);
         assert_eq!(parser.push("two"), [Piece::Reasoning(" two".into())]);
     }
