@@ -29,6 +29,30 @@ pub struct TokenLogprobs {
     pub top_logprobs: Vec<TokenProbability>,
 }
 
+/// A call of a tool that the model asks for, in OpenAI's shape.
+#[derive(Serialize, Tsify)]
+pub struct ToolCall {
+    /// Its place among the answer's calls, from 0.
+    pub index: usize,
+    /// Links the call to the message that answers it.
+    pub id: String,
+    /// What is called.
+    #[serde(rename = "type")]
+    #[tsify(type = r#""function""#)]
+    pub kind: &'static str,
+    /// The tool and its arguments.
+    pub function: CalledFunction,
+}
+
+/// The function of a call.
+#[derive(Serialize, Tsify)]
+pub struct CalledFunction {
+    /// Its name.
+    pub name: String,
+    /// A JSON object as text.
+    pub arguments: String,
+}
+
 /// Something that happened to a request during a step.
 #[derive(Serialize, Tsify)]
 #[serde(tag = "type", rename_all = "snake_case")]
@@ -52,6 +76,8 @@ pub enum StepEvent {
         content: String,
         /// Text of the reasoning that became certain; often empty.
         reasoning: String,
+        /// Calls of tools that became complete; mostly none.
+        tool_calls: Vec<ToolCall>,
         /// Log-probabilities, if they were asked for.
         #[serde(skip_serializing_if = "Option::is_none")]
         #[tsify(optional)]
@@ -62,12 +88,14 @@ pub enum StepEvent {
         /// The request.
         id: u32,
         /// Why it ended.
-        #[tsify(type = r#""stop" | "length" | "abort""#)]
-        reason: engine::FinishReason,
+        #[tsify(type = r#""stop" | "length" | "abort" | "tool_calls""#)]
+        reason: &'static str,
         /// Text of the answer that had been held back.
         content: String,
         /// Text of the reasoning that had been held back.
         reasoning: String,
+        /// Calls of tools that the end completed.
+        tool_calls: Vec<ToolCall>,
         /// What was counted.
         usage: TokenCounts,
         /// What was measured.

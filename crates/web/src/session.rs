@@ -2,18 +2,22 @@
 
 use std::collections::HashMap;
 
-use engine::{Engine, Event, RequestId};
+use chat::Template;
+use engine::{Engine, Event, FinishReason, RequestId};
 use serde::Serialize;
 use tokenizer::{DecodeOptions, EncodeOptions};
 use tsify::{Ts, Tsify};
 use wasm_bindgen::prelude::wasm_bindgen;
 
-use crate::answer::{Answer, Parted};
+use crate::answer::Answer;
 use crate::event::{StepEvent, TokenLogprobs, TokenProbability};
 use crate::io::Loaded;
 use crate::loading::LoadTimes;
 use crate::request::{ChatInput, GenerateRequest, Prompt};
 use crate::{Error, ErrorReport, Metrics, ModelInfo};
+
+/// Why an answer ended that calls tools, by OpenAI's name.
+const CALLED: &str = "tool_calls";
 
 /// Bytes that a loaded model takes.
 #[derive(Debug, Clone, Copy, Serialize, Tsify)]
@@ -53,7 +57,8 @@ pub struct Session {
     model: ModelInfo,
     loaded: Loaded,
     times: LoadTimes,
-    answers: HashMap<RequestId, Answer>,
+    /// Answers on their way, and whether they have called a tool.
+    answers: HashMap<RequestId, (Answer, bool)>,
 }
 
 impl Session {
@@ -106,15 +111,20 @@ impl Session {
     /// # Errors
     /// Where the request can never be answered.
     pub fn submit(&mut self, request: Ts<GenerateRequest>) -> Result<u32, Error> {
-        let request = request.to_rust()?.into_engine()?;
+        let mut request = request.to_rust()?.into_engine()?;
         let answer = match &request.prompt {
             engine::Prompt::Chat(conversation) => {
-                Answer::to_chat(&self.engine.render(conversation)?)
+                let prompt = self.engine.render(conversation)?;
+                let template = self.engine.template();
+                let format = template.map(Template::response_format).unwrap_or_default();
+                let tools = &conversation.tools;
+                request.special |= !tools.is_empty() && format.shows_control_tokens();
+                Answer::to_chat(format, &prompt, tools)
             }
             _ => Answer::Plain,
         };
         let id = self.engine.submit(request)?;
-        self.answers.insert(id, answer);
+        self.answers.insert(id, (answer, false));
         Ok(number(id))
     }
 
@@ -195,16 +205,21 @@ impl Session {
                 text,
                 logprobs,
             } => {
-                let Parted { content, reasoning } = match self.answers.get_mut(&id) {
-                    Some(answer) => answer.push(text),
+                let parted = match self.answers.get_mut(&id) {
+                    Some((answer, called)) => {
+                        let parted = answer.push(text);
+                        *called |= !parted.tool_calls.is_empty();
+                        parted
+                    }
                     None => Answer::Plain.push(text),
                 };
                 let logprobs = logprobs.map(|found| self.readable(&found));
                 StepEvent::Token {
                     id: number(id),
                     token,
-                    content,
-                    reasoning,
+                    content: parted.content,
+                    reasoning: parted.reasoning,
+                    tool_calls: parted.tool_calls,
                     logprobs,
                 }
             }
@@ -215,16 +230,21 @@ impl Session {
                 usage,
                 timings,
             } => {
-                let answer = self.answers.remove(&id).unwrap_or(Answer::Plain);
-                let Parted { content, reasoning } = answer.finish(text);
-                let (usage, timings) = (usage.into(), timings.into());
+                let answer = self.answers.remove(&id);
+                let (answer, called) = answer.unwrap_or((Answer::Plain, false));
+                let parted = answer.finish(text);
+                let called = called || !parted.tool_calls.is_empty();
                 StepEvent::Finished {
                     id: number(id),
-                    reason,
-                    content,
-                    reasoning,
-                    usage,
-                    timings,
+                    reason: match reason {
+                        FinishReason::Stop if called => CALLED,
+                        _ => reason.name(),
+                    },
+                    content: parted.content,
+                    reasoning: parted.reasoning,
+                    tool_calls: parted.tool_calls,
+                    usage: usage.into(),
+                    timings: timings.into(),
                 }
             }
             Event::Failed { id, error } => {

@@ -3,10 +3,10 @@ import { invalidRequest } from "./errors.js";
 import { type RequestOptions, type TokenEvent, checkOptions, responseHead, run, runStreamed, toRequests, totalUsage } from "./generation.js";
 import type { ChatCompletion, ChatCompletionChunk, ChatCompletionMessage, ChatCompletionParams } from "./openai.js";
 import type { Stream } from "./stream.js";
-import type { ChatInput, GenerateRequest, TokenLogprobs } from "./wasm/simd/minnow.js";
+import type { ChatInput, GenerateRequest, TokenLogprobs, ToolCall } from "./wasm/simd/minnow.js";
 import type { WorkerApi } from "./worker.js";
 
-const OWN_OPTIONS = ["messages", "max_completion_tokens", "top_logprobs", "enable_thinking", "chat_template_kwargs"];
+const OWN_OPTIONS = ["messages", "max_completion_tokens", "top_logprobs", "enable_thinking", "chat_template_kwargs", "tools", "tool_choice"];
 
 /** `minnow.chat.completions` */
 export class ChatCompletions {
@@ -32,11 +32,12 @@ export class ChatCompletions {
   }
 
   async #whole(requests: GenerateRequest[], head: Head, signal: AbortSignal | undefined): Promise<ChatCompletion> {
-    const parts = requests.map(() => ({ content: "", reasoning: "", logprobs: [] as TokenLogprobs[] }));
+    const parts = requests.map(() => ({ content: "", reasoning: "", calls: [] as ToolCall[], logprobs: [] as TokenLogprobs[] }));
     const onToken = (index: number, event: TokenEvent) => {
       const part = parts[index]!;
       part.content += event.content;
       part.reasoning += event.reasoning;
+      part.calls.push(...event.tool_calls);
       if (event.logprobs) part.logprobs.push(event.logprobs);
     };
     const finished = await run(this.#client, requests, signal, { onToken }).finished;
@@ -45,7 +46,7 @@ export class ChatCompletions {
       object: "chat.completion",
       choices: finished.map((end, index) => {
         const part = parts[index]!;
-        const message = delta(part.content + end.content, part.reasoning + end.reasoning);
+        const message = delta(part.content + end.content, part.reasoning + end.reasoning, [...part.calls, ...end.tool_calls]);
         return {
           index,
           message: { role: "assistant", content: "", ...message },
@@ -69,12 +70,12 @@ export class ChatCompletions {
           stream.push({ ...common, choices: [choice], ...more });
         requests.forEach((_, index) => send({ index, delta: { role: "assistant", content: "" }, logprobs: null, finish_reason: null }));
         return {
-          onToken(index, { content, reasoning, logprobs }) {
-            if (!content && !reasoning && !logprobs) return;
-            send({ index, delta: delta(content, reasoning), logprobs: logprobs ? { content: [logprobs] } : null, finish_reason: null });
+          onToken(index, { content, reasoning, tool_calls, logprobs }) {
+            if (!content && !reasoning && !tool_calls[0] && !logprobs) return;
+            send({ index, delta: delta(content, reasoning, tool_calls), logprobs: logprobs ? { content: [logprobs] } : null, finish_reason: null });
           },
-          onFinished(index, { content, reasoning, reason, timings }) {
-            send({ index, delta: delta(content, reasoning), logprobs: null, finish_reason: reason }, { timings });
+          onFinished(index, { content, reasoning, tool_calls, reason, timings }) {
+            send({ index, delta: delta(content, reasoning, tool_calls), logprobs: null, finish_reason: reason }, { timings });
           },
         };
       },
@@ -87,8 +88,8 @@ export class ChatCompletions {
 
 type Head = ReturnType<typeof responseHead>;
 
-function delta(content: string, reasoning: string): Partial<ChatCompletionMessage> {
-  return { ...(content && { content }), ...(reasoning && { reasoning_content: reasoning }) };
+function delta(content: string, reasoning: string, tool_calls: ToolCall[]): Partial<ChatCompletionMessage> {
+  return { ...(content && { content }), ...(reasoning && { reasoning_content: reasoning }), ...(tool_calls[0] && { tool_calls }) };
 }
 
 function chatRequests(params: ChatCompletionParams): GenerateRequest[] {
@@ -97,8 +98,11 @@ function chatRequests(params: ChatCompletionParams): GenerateRequest[] {
     throw invalidRequest("messages must be a list with at least one message");
   }
   if (params.top_logprobs && !params.logprobs) throw invalidRequest("top_logprobs needs logprobs: true");
+  const { tools, tool_choice } = params;
+  if (tool_choice && tool_choice !== "auto" && tool_choice !== "none") throw invalidRequest('tool_choice must be "auto" or "none"');
   const chat: ChatInput = {
     messages: params.messages,
+    ...(tools && tool_choice !== "none" && { tools }),
     ...(params.enable_thinking !== undefined && { enableThinking: params.enable_thinking }),
     ...(params.chat_template_kwargs && { templateKwargs: params.chat_template_kwargs }),
   };

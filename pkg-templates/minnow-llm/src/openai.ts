@@ -2,7 +2,7 @@
 // options and llama-server's `timings` beside them.
 // https://platform.openai.com/docs/api-reference/chat
 
-import type { ChatMessage, Timings, TokenLogprobs } from "./wasm/simd/minnow.js";
+import type { ChatMessage, Timings, TokenLogprobs, ToolCall } from "./wasm/simd/minnow.js";
 
 /** Sampling options by llama.cpp's names, with its defaults; and where to stop. */
 export interface SamplingParams {
@@ -57,6 +57,10 @@ export interface ChatCompletionParams extends SamplingParams {
   logprobs?: boolean | null;
   /** How many alternatives to report with each token, 0 to 20. */
   top_logprobs?: number | null;
+  /** Functions that the model may call; its chat template must know how to describe them. */
+  tools?: { type: "function"; function: { name: string; description?: string; parameters?: object } }[] | null;
+  /** `none` hides the tools from the model. Default `auto`. */
+  tool_choice?: "auto" | "none" | null;
   /** Ask a model that can reason before it answers to do so, or not to. */
   enable_thinking?: boolean;
   /** Further variables for the chat template. */
@@ -70,7 +74,7 @@ export interface CompletionParams extends SamplingParams {
   logprobs?: number | null;
 }
 
-export type FinishReason = "stop" | "length" | "abort";
+export type FinishReason = "stop" | "length" | "abort" | "tool_calls";
 
 export interface Usage {
   prompt_tokens: number;
@@ -88,6 +92,8 @@ export interface ChatCompletionMessage {
   content: string;
   /** What the model thought before it answered, if it did. */
   reasoning_content?: string;
+  /** The tools that the model calls, if it does. When streaming, each comes whole. */
+  tool_calls?: ToolCall[];
 }
 
 export interface ChatCompletion {
