@@ -36,43 +36,20 @@ const LAST_SYLLABLE: u32 = 0xD7A3;
 const SYLLABLES_OF_A_CONSONANT: u32 = 588;
 const FIRST_CONSONANT: u32 = 0x1100;
 
-/// What characters decompose into, less their accents.
-#[derive(Debug)]
-pub(crate) struct Accents {
-    /// Character and base, sorted.
-    bases: Vec<(char, char)>,
-}
-
-impl Accents {
-    /// Unpacks the table.
-    pub(crate) fn new() -> Self {
-        let mut bases: Vec<_> = LETTERS
-            .split(' ')
-            .flat_map(|group| {
-                let base = group.chars().next();
-                group.chars().skip(1).filter_map(move |c| Some((c, base?)))
-            })
-            .collect();
-        bases.sort_unstable();
-        Self { bases }
+/// The first character of the canonical decomposition of `c`: a letter without its accents, or the initial consonant of a
+/// Korean syllable, which is all that llama.cpp keeps of it.
+pub(crate) fn base(c: char) -> char {
+    if c.is_ascii() {
+        return c;
     }
-
-    /// The first character of the canonical decomposition of `c`: a letter without its accents, or the initial consonant
-    /// of a Korean syllable, which is all that llama.cpp keeps of it.
-    pub(crate) fn base(&self, c: char) -> char {
-        if c.is_ascii() {
-            return c;
-        }
-        let code = u32::from(c);
-        if (FIRST_SYLLABLE..=LAST_SYLLABLE).contains(&code) {
-            let consonant = FIRST_CONSONANT + (code - FIRST_SYLLABLE) / SYLLABLES_OF_A_CONSONANT;
-            return char::from_u32(consonant).unwrap_or(c);
-        }
-        match self.bases.binary_search_by_key(&c, |&(c, _)| c) {
-            Ok(found) => self.bases[found].1,
-            Err(_) => c,
-        }
+    let code = u32::from(c);
+    if (FIRST_SYLLABLE..=LAST_SYLLABLE).contains(&code) {
+        let consonant = FIRST_CONSONANT + (code - FIRST_SYLLABLE) / SYLLABLES_OF_A_CONSONANT;
+        return char::from_u32(consonant).unwrap_or(c);
     }
+    let Some(at) = LETTERS.find(c) else { return c };
+    let group = LETTERS[..at].rfind(' ').map_or(0, |space| space + 1);
+    LETTERS[group..].chars().next().unwrap_or(c)
 }
 
 #[cfg(test)]
@@ -80,16 +57,15 @@ mod tests {
     use unicode_normalization::UnicodeNormalization;
     use unicode_normalization::char::is_combining_mark;
 
-    use super::Accents;
+    use super::base;
 
     #[test]
     fn bases_are_the_first_of_the_decomposition() {
-        let accents = Accents::new();
         let for_compatibility =
             |c| matches!(c, '\u{F900}'..='\u{FAFF}' | '\u{2F800}'..='\u{2FA1F}');
         for c in (char::MIN..=char::MAX).filter(|&c| !for_compatibility(c) && !is_combining_mark(c))
         {
-            assert_eq!(Some(accents.base(c)), c.nfd().next(), "{c:?}");
+            assert_eq!(Some(base(c)), c.nfd().next(), "{c:?}");
         }
     }
 }

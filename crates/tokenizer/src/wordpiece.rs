@@ -6,7 +6,7 @@
 
 use gguf::Metadata;
 
-use crate::accents::Accents;
+use crate::accents;
 use crate::category;
 use crate::prefixes::Prefixes;
 use crate::vocabulary::Vocabulary;
@@ -21,7 +21,7 @@ pub(crate) struct WordPiece {
     tokens: Prefixes,
     unknown: u32,
     lowercase: bool,
-    accents: Option<Accents>,
+    strips_accents: bool,
 }
 
 impl WordPiece {
@@ -33,12 +33,11 @@ impl WordPiece {
         vocabulary: &Vocabulary,
     ) -> Result<Self, Error> {
         let lowercase = metadata.bool(LOWERCASE)?.unwrap_or(true);
-        let strip_accents = metadata.bool(STRIP_ACCENTS)?.unwrap_or(lowercase);
         Ok(Self {
             tokens: Prefixes::new(vocabulary, |_| true),
             unknown,
             lowercase,
-            accents: strip_accents.then(Accents::new),
+            strips_accents: metadata.bool(STRIP_ACCENTS)?.unwrap_or(lowercase),
         })
     }
 
@@ -50,11 +49,14 @@ impl WordPiece {
                 self.finish(&mut word, vocabulary, ids);
                 continue;
             }
-            let c = self.accents.as_ref().map_or(c, |accents| accents.base(c));
+            let c = match self.strips_accents {
+                true => accents::base(c),
+                false => c,
+            };
             let kind = category::of(c);
             let dropped = matches!(c, '\0' | char::REPLACEMENT_CHARACTER)
                 || kind & category::CONTROL != 0
-                || (self.accents.is_some() && kind & category::MARK != 0);
+                || (self.strips_accents && kind & category::MARK != 0);
             if dropped {
                 continue;
             }

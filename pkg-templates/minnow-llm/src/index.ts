@@ -11,5 +11,5 @@ export type * from "./openai.js";
 export type { FetchOptions, ModelSource } from "./source.js";
 export type { Stream } from "./stream.js";
 export type {
-  ChatMessage, Loaded, LoadTimes, Memory, Metrics, ModelInfo, Progress, SessionInfo, Stage, StoredModel, Timings, TokenLogprobs, TokenProbability, Usage as StorageUsage, Verification,
+  ChatMessage, Loaded, LoadTimes, Memory, Metrics, ModelInfo, Progress, SessionInfo, Stage, StoredModel, Timings, TokenLogprobs, TokenProbability, ToolCall, Usage as StorageUsage, Verification,
 } from "./wasm/simd/minnow.js";
