@@ -4,12 +4,12 @@ use std::{collections::VecDeque, sync::Arc};
 
 use chat::{Conversation, Template};
 use kernels::Pool;
-use model::{Context, ContextOptions, Model, SeqId};
-use tokenizer::{EncodeOptions, Tokenizer};
+use model::{Context, Model, SeqId};
+use tokenizer::Tokenizer;
 
 use crate::{
-    Clock, EngineOptions, Error, Event, FinishReason, Metrics, Prompt, Request, RequestId,
-    embedding::EmbeddingJob, job::Job, prefix_cache::PrefixCache,
+    Clock, EarlyPrompt, EngineOptions, Error, Event, FinishReason, Metrics, Prompt, Request,
+    RequestId, embedding::EmbeddingJob, job::Job, prefix_cache::PrefixCache, prompt,
 };
 
 /// Answers requests with one model. See the crate's documentation for how it is driven.
@@ -84,18 +84,46 @@ impl Engine {
         clock: Box<dyn Clock>,
     ) -> Result<Self, Error> {
         options.validate(model.config())?;
-        let vocabulary = model.config().vocab_size as u32;
+        let context = Context::new(model, options.cache(), pool)?;
+        Ok(Self::at_work(context, tokenizer, template, options, clock))
+    }
+
+    /// An engine that knows a prompt already, which was computed while the model arrived.
+    ///
+    /// # Errors
+    ///
+    /// As [`Engine::new`], whose other arguments are the same; `options` must be those that `early` was made with.
+    pub fn with_early_prompt(
+        early: EarlyPrompt,
+        model: Arc<Model>,
+        tokenizer: Arc<Tokenizer>,
+        template: Option<Template>,
+        options: EngineOptions,
+        pool: Box<dyn Pool>,
+        clock: Box<dyn Clock>,
+    ) -> Result<Self, Error> {
+        options.validate(model.config())?;
+        let (context, seq, tokens) = early.finish(model, pool);
+        let mut engine = Self::at_work(context, tokenizer, template, options, clock);
+        for unwanted in engine.prefixes.insert(seq, tokens) {
+            engine.context.release(unwanted);
+        }
+        Ok(engine)
+    }
+
+    fn at_work(
+        context: Context,
+        tokenizer: Arc<Tokenizer>,
+        template: Option<Template>,
+        options: EngineOptions,
+        clock: Box<dyn Clock>,
+    ) -> Self {
+        let vocabulary = context.model().config().vocab_size as u32;
         let end_tokens = (0..vocabulary)
             .filter(|&id| tokenizer.is_end_of_generation(id))
             .collect();
-        let cache = ContextOptions {
-            capacity: options.cache_tokens,
-            kv: options.kv,
-            context_length: options.context_length,
-            page: options.page,
-        };
-        Ok(Self {
-            context: Context::new(model, cache, pool)?,
+        Self {
+            context,
             tokenizer,
             template,
             clock,
@@ -109,7 +137,7 @@ impl Engine {
             pending: Vec::new(),
             counters: Metrics::default(),
             options,
-        })
+        }
     }
 
     /// Puts a request in line. Its first event comes from a later [`Engine::step`].
@@ -215,11 +243,7 @@ impl Engine {
     ///
     /// [`Error::NoTemplate`], [`Error::Template`].
     pub fn render(&self, conversation: &Conversation) -> Result<String, Error> {
-        Ok(self
-            .template
-            .as_ref()
-            .ok_or(Error::NoTemplate)?
-            .render(conversation)?)
+        prompt::render(self.template.as_ref(), conversation)
     }
 
     /// The tokens of a prompt, as [`Engine::submit`] would use them.
@@ -227,30 +251,8 @@ impl Engine {
     /// # Errors
     ///
     /// As [`Engine::render`].
-    pub fn prompt_tokens(&self, prompt: &Prompt) -> Result<Vec<u32>, Error> {
-        let encode = |text: &str, add_special| {
-            self.tokenizer.encode(
-                text,
-                EncodeOptions {
-                    add_special,
-                    parse_special: true,
-                },
-            )
-        };
-        Ok(match prompt {
-            Prompt::Tokens(tokens) => tokens.clone(),
-            Prompt::Text(text) => encode(text, true),
-            Prompt::Chat(conversation) => {
-                let text = self.render(conversation)?;
-                // Many templates write the BOS token themselves; the model must not see two.
-                let bos = self
-                    .tokenizer
-                    .bos()
-                    .and_then(|id| self.tokenizer.token_text(id));
-                let has_bos = bos.is_some_and(|bos| !bos.is_empty() && text.starts_with(bos));
-                encode(&text, !has_bos)
-            }
-        })
+    pub fn prompt_tokens(&self, wanted: &Prompt) -> Result<Vec<u32>, Error> {
+        prompt::tokens(wanted, &self.tokenizer, self.template.as_ref())
     }
 
     /// Refuses a request that could not be answered.

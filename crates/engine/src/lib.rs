@@ -6,6 +6,7 @@
 
 mod admission;
 mod answer;
+mod early;
 mod embedding;
 mod engine;
 mod error;
@@ -14,12 +15,14 @@ mod job;
 mod metrics;
 mod options;
 mod prefix_cache;
+mod prompt;
 mod request;
 mod scheduler;
 mod step;
 mod stop;
 mod timings;
 
+pub use early::EarlyPrompt;
 pub use embedding::EmbeddingRequest;
 pub use engine::Engine;
 pub use error::Error;

@@ -1,6 +1,7 @@
 //! How large the engine may grow.
 
 use kernels::kv::KvType;
+use model::ContextOptions;
 
 use crate::Error;
 
@@ -46,6 +47,16 @@ impl EngineOptions {
             context_length,
             cache_tokens: context_length,
             ..Self::default()
+        }
+    }
+
+    /// The model's part of them.
+    pub(crate) fn cache(&self) -> ContextOptions {
+        ContextOptions {
+            capacity: self.cache_tokens,
+            kv: self.kv,
+            context_length: self.context_length,
+            page: self.page,
         }
     }
 

@@ -6,7 +6,9 @@ use gguf::Header;
 use kernels::{Matrix, Packer, dequantize};
 
 use crate::plan::plan;
+use crate::rotation::RopeFactors;
 use crate::tensors::{self, Found, Loaded};
+use crate::weights::Layer;
 use crate::{Config, Error, Model, families};
 
 /// A tensor whose last byte has arrived.
@@ -29,6 +31,10 @@ pub struct Builder {
     by_name: HashMap<String, usize>,
     /// Tensors each block still waits for.
     layer_missing: Vec<usize>,
+    /// Tensors that have landed and are not part of a block below.
+    loaded: Loaded,
+    /// The first blocks, as far as they are complete.
+    layers: Vec<Layer>,
 }
 
 #[derive(Debug)]
@@ -43,13 +49,19 @@ enum State {
     Waiting,
     Packing(Packer),
     Collecting(Vec<u8>),
+    Landed,
+}
+
+/// A whole tensor.
+#[derive(Debug)]
+enum Whole {
     Matrix(Matrix),
     Vector(Vec<f32>),
 }
 
 impl Entry {
     fn is_complete(&self) -> bool {
-        matches!(self.state, State::Matrix(_) | State::Vector(_))
+        matches!(self.state, State::Landed)
     }
 }
 
@@ -79,6 +91,8 @@ impl Builder {
             entries,
             by_name,
             layer_missing,
+            loaded: Loaded::default(),
+            layers: Vec::new(),
         })
     }
 
@@ -114,14 +128,21 @@ impl Builder {
         if entry.is_complete() {
             return Ok(None);
         }
-        entry.take(bytes)?;
-        if entry.written < entry.found.size {
-            return Ok(None);
+        let name = tensor.to_owned();
+        match entry.take(bytes)? {
+            Some(Whole::Matrix(matrix)) => self.loaded.insert_matrix(name, matrix),
+            Some(Whole::Vector(vector)) => self.loaded.insert_vector(name, vector),
+            None => return Ok(None),
         }
         let layer = entry.found.spec.layer.filter(|&layer| {
             self.layer_missing[layer] -= 1;
             self.layer_missing[layer] == 0
         });
+        while self.layer_missing.get(self.layers.len()) == Some(&0) {
+            let index = self.layers.len();
+            let layer = families::assemble_layer(&mut self.loaded, index, &self.config)?;
+            self.layers.push(layer);
+        }
         Ok(Some(Landed {
             tensor: tensor.to_owned(),
             layer,
@@ -149,22 +170,31 @@ impl Builder {
                 first: first.to_owned(),
             });
         }
-        let mut loaded = Loaded::default();
-        for entry in self.entries {
-            let name = entry.found.spec.name;
-            match entry.state {
-                State::Matrix(matrix) => loaded.insert_matrix(name, matrix),
-                State::Vector(vector) => loaded.insert_vector(name, vector),
-                State::Waiting | State::Packing(_) | State::Collecting(_) => {}
-            }
+        families::assemble(self.config, self.loaded, self.layers)
+    }
+
+    /// The first blocks, as far as they are complete.
+    pub(crate) fn layers(&self) -> &[Layer] {
+        &self.layers
+    }
+
+    /// What comes before the first block: the embedding and what rotations are made with, once they are there.
+    pub(crate) fn foundation(&self) -> Option<(&Matrix, RopeFactors)> {
+        let incomplete = |name: &&str| {
+            let index = self.by_name.get(*name);
+            index.is_some_and(|&index| !self.entries[index].is_complete())
+        };
+        if families::ROPE_TENSORS.iter().any(incomplete) {
+            return None;
         }
-        families::assemble(self.config, loaded)
+        let embedding = self.loaded.peek_matrix(families::EMBEDDING)?;
+        Some((embedding, families::rope_factors(&self.loaded)))
     }
 }
 
 impl Entry {
-    /// Takes bytes that are known to fit; turns into the finished tensor with the last.
-    fn take(&mut self, bytes: &[u8]) -> Result<(), Error> {
+    /// Takes bytes that are known to fit; gives the tensor with the last.
+    fn take(&mut self, bytes: &[u8]) -> Result<Option<Whole>, Error> {
         let found = &self.found;
         let Found { spec, format, size } = found;
         if matches!(self.state, State::Waiting) {
@@ -174,20 +204,19 @@ impl Entry {
             };
         }
         self.written += bytes.len() as u64;
-        let last = self.written == *size;
         match &mut self.state {
             State::Packing(packer) => packer.write(bytes)?,
             State::Collecting(collected) => collected.extend_from_slice(bytes),
-            State::Waiting | State::Matrix(_) | State::Vector(_) => {}
+            State::Waiting | State::Landed => {}
         }
-        if last {
-            self.state = match std::mem::replace(&mut self.state, State::Waiting) {
-                State::Packing(packer) => State::Matrix(packer.finish()?),
-                State::Collecting(collected) => State::Vector(floats(found, &collected)?),
-                other => other,
-            };
+        if self.written < *size {
+            return Ok(None);
         }
-        Ok(())
+        Ok(match std::mem::replace(&mut self.state, State::Landed) {
+            State::Packing(packer) => Some(Whole::Matrix(packer.finish()?)),
+            State::Collecting(collected) => Some(Whole::Vector(floats(found, &collected)?)),
+            State::Waiting | State::Landed => None,
+        })
     }
 }
 

@@ -122,6 +122,23 @@ impl Context {
         })
     }
 
+    /// A context that has been at work already.
+    pub(crate) fn from_parts(
+        model: Arc<Model>,
+        ropes: Ropes,
+        pool: Box<dyn Pool>,
+        cache: Cache,
+        scratch: Scratch,
+    ) -> Self {
+        Self {
+            model,
+            ropes,
+            pool,
+            cache,
+            scratch,
+        }
+    }
+
     /// The model.
     pub fn model(&self) -> &Arc<Model> {
         &self.model

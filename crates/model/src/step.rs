@@ -5,7 +5,7 @@
 mod mixture;
 
 use kernels::activation::Activation;
-use kernels::{Activations, Pool, activation, attention, for_each_chunk, matmul, norm};
+use kernels::{Activations, Matrix, Pool, activation, attention, for_each_chunk, matmul, norm};
 
 use crate::Config;
 use crate::cache::{Cache, Place};
@@ -30,40 +30,39 @@ pub(crate) struct Step<'a> {
     rows: usize,
 }
 
+/// Begins a pass over the batch planned in `scratch`: looks up the embeddings of its tokens and the angles of their
+/// positions.
+pub(crate) fn embed(config: &Config, embedding: &Matrix, ropes: &Ropes, scratch: &mut Scratch) {
+    let width = config.embedding_length;
+    let tokens = &scratch.batch.tokens;
+    scratch.residual.resize(tokens.len() * width, 0.0);
+    for (&token, out) in tokens.iter().zip(scratch.residual.chunks_exact_mut(width)) {
+        embedding.dequantize_row(token as usize, out);
+    }
+    if config.embedding_scale != 1.0 {
+        for x in &mut scratch.residual {
+            *x *= config.embedding_scale;
+        }
+    }
+    ropes.angles(&scratch.batch.positions, &mut scratch.angles);
+}
+
 impl<'a> Step<'a> {
-    /// Begins a pass over the batch planned in `scratch`: looks up the embeddings of its tokens and the angles of their
-    /// positions.
+    /// Goes on with a pass that [`embed`] has begun.
     pub(crate) fn new(
-        model: &'a Model,
+        config: &'a Config,
         ropes: &'a Ropes,
         pool: &'a dyn Pool,
         cache: &'a mut Cache,
         scratch: &'a mut Scratch,
     ) -> Self {
-        let width = model.config.embedding_length;
-        let rows = scratch.batch.tokens.len();
-        scratch.residual.resize(rows * width, 0.0);
-        for (&token, out) in scratch
-            .batch
-            .tokens
-            .iter()
-            .zip(scratch.residual.chunks_exact_mut(width))
-        {
-            model.embedding.dequantize_row(token as usize, out);
-        }
-        if model.config.embedding_scale != 1.0 {
-            for x in &mut scratch.residual {
-                *x *= model.config.embedding_scale;
-            }
-        }
-        ropes.angles(&scratch.batch.positions, &mut scratch.angles);
         Self {
-            config: &model.config,
+            rows: scratch.batch.tokens.len(),
+            config,
             pool,
             ropes,
             cache,
             scratch,
-            rows,
         }
     }
 

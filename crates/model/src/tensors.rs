@@ -380,6 +380,16 @@ impl Loaded {
         self.vectors.remove(name).unwrap_or_default()
     }
 
+    /// A matrix that stays.
+    pub(crate) fn peek_matrix(&self, name: &str) -> Option<&Matrix> {
+        self.matrices.get(name)
+    }
+
+    /// A copy of a vector; one that the files do not have is empty.
+    pub(crate) fn peek_vector(&self, name: &str) -> Vec<f32> {
+        self.vectors.get(name).cloned().unwrap_or_default()
+    }
+
     /// Bytes of everything that was inserted.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes

@@ -7,8 +7,8 @@ use std::{
 };
 
 use engine::{
-    Clock, Engine, EngineOptions, Error, Event, FinishReason, Prompt, Request, RequestId, Timings,
-    Usage,
+    Clock, EarlyPrompt, Engine, EngineOptions, Error, Event, FinishReason, Prompt, Request,
+    RequestId, Timings, Usage,
 };
 use model::{Builder, Model};
 use sampler::{Logprobs, Params};
@@ -33,6 +33,8 @@ impl Clock for Ticking {
 }
 
 struct Parts {
+    /// The model's file.
+    bytes: Vec<u8>,
     model: Arc<Model>,
     tokenizer: Arc<Tokenizer>,
     template: String,
@@ -79,6 +81,7 @@ fn load(bytes: &[u8]) -> Parts {
             .unwrap()
             .unwrap()
             .to_owned(),
+        bytes,
     }
 }
 
@@ -138,6 +141,39 @@ fn engine_of(
         pool,
         clock,
     )
+}
+
+/// An engine whose model arrived while `prompt` was computed.
+pub(crate) fn engine_with_early_prompt(prompt: &Prompt, options: EngineOptions) -> Engine {
+    let Parts {
+        bytes, tokenizer, ..
+    } = &*PARTS;
+    let header = gguf::Header::parse(bytes).unwrap();
+    let mut builder = Builder::new(std::slice::from_ref(&header)).unwrap();
+    let template = chat::Template::new(&PARTS.template, chat::SpecialTokens::default()).unwrap();
+    let early = EarlyPrompt::new(
+        prompt,
+        tokenizer,
+        Some(&template),
+        builder.config(),
+        &options,
+    );
+    let mut early = early.unwrap().unwrap();
+    for tensor in &header.tensors {
+        let bytes = &bytes[tensor.offset as usize..tensor.end() as usize];
+        builder.write(&tensor.name, bytes).unwrap();
+        while early.advance(&builder, &kernels::Serial) {}
+    }
+    Engine::with_early_prompt(
+        early,
+        Arc::new(builder.finish().unwrap()),
+        Arc::clone(tokenizer),
+        Some(template),
+        options,
+        Box::new(kernels::Serial),
+        Box::<Ticking>::default(),
+    )
+    .unwrap()
 }
 
 pub(crate) fn tokenizer() -> &'static Tokenizer {

@@ -2,6 +2,7 @@
 
 mod batching;
 mod cancelling;
+mod early;
 mod embedding;
 mod errors;
 mod harness;

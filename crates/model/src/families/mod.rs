@@ -18,10 +18,20 @@ use crate::config::LONG_ROPE_TENSORS;
 use crate::keys::Keys;
 use crate::rotation::{RopeFactors, Ropes};
 use crate::scratch::Scratch;
-use crate::step::Step;
+use crate::step::{self, Step};
 use crate::tensors::{Loaded, Spec, Specs};
 use crate::weights::{Attention, FeedForward, Layer, Model, RankingHead, Router};
 use crate::{Architecture, Config, Error};
+
+/// The embedding, with which every model begins.
+pub(crate) const EMBEDDING: &str = "token_embd.weight";
+
+/// What frequencies are divided by: whatever the context, in short contexts, in long ones.
+pub(crate) const ROPE_TENSORS: [&str; 3] = [
+    "rope_freqs.weight",
+    LONG_ROPE_TENSORS[0],
+    LONG_ROPE_TENSORS[1],
+];
 
 /// Where a family's logits come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,11 +97,7 @@ pub(crate) fn family(architecture: Architecture) -> &'static Family {
 /// Every tensor a model of this configuration has or may have.
 pub(crate) fn tensors(config: &Config) -> Vec<Spec> {
     let mut specs = Specs::default();
-    specs.matrix(
-        "token_embd.weight",
-        config.embedding_length,
-        config.vocab_size,
-    );
+    specs.matrix(EMBEDDING, config.embedding_length, config.vocab_size);
     specs.vector("output_norm.weight", config.embedding_length);
     if !config.tied_output {
         specs.matrix("output.weight", config.embedding_length, config.vocab_size);
@@ -100,18 +106,15 @@ pub(crate) fn tensors(config: &Config) -> Vec<Spec> {
     specs.into_vec()
 }
 
-/// A model of tensors that are all there.
-pub(crate) fn assemble(config: Config, mut tensors: Loaded) -> Result<Model, Error> {
-    let layers = (0..config.layers)
-        .map(|layer| assemble_layer(&mut tensors, layer, &config))
-        .collect::<Result<_, _>>()?;
+/// A model of blocks and other tensors that are all there.
+pub(crate) fn assemble(
+    config: Config,
+    mut tensors: Loaded,
+    layers: Vec<Layer>,
+) -> Result<Model, Error> {
     Ok(Model {
-        rope_factors: RopeFactors {
-            every: tensors.vector("rope_freqs.weight"),
-            short: tensors.vector(LONG_ROPE_TENSORS[0]),
-            long: tensors.vector(LONG_ROPE_TENSORS[1]),
-        },
-        embedding: tensors.matrix("token_embd.weight")?,
+        rope_factors: rope_factors(&tensors),
+        embedding: tensors.matrix(EMBEDDING)?,
         layers,
         output_norm: tensors.vector("output_norm.weight"),
         output: if config.tied_output {
@@ -129,8 +132,18 @@ pub(crate) fn assemble(config: Config, mut tensors: Loaded) -> Result<Model, Err
     })
 }
 
+/// What the rotary embeddings are made with; each vector empty where the files do not have it.
+pub(crate) fn rope_factors(tensors: &Loaded) -> RopeFactors {
+    let [every, short, long] = ROPE_TENSORS.map(|name| tensors.peek_vector(name));
+    RopeFactors { every, short, long }
+}
+
 /// The tensors all families have, and the optional ones where they are.
-fn assemble_layer(tensors: &mut Loaded, layer: usize, config: &Config) -> Result<Layer, Error> {
+pub(crate) fn assemble_layer(
+    tensors: &mut Loaded,
+    layer: usize,
+    config: &Config,
+) -> Result<Layer, Error> {
     let name = |part: &str| format!("blk.{layer}.{part}");
     let mut linear = |part: &str| tensors.linear(&name(part));
     let [query, key, value] = match linear("attn_qkv") {
@@ -193,10 +206,15 @@ pub(crate) fn forward(
     cache: &mut Cache,
     scratch: &mut Scratch,
 ) {
-    let block = family(model.config.architecture).block;
-    let mut step = Step::new(model, ropes, pool, cache, scratch);
+    step::embed(&model.config, &model.embedding, ropes, scratch);
+    let mut step = Step::new(&model.config, ropes, pool, cache, scratch);
     for (index, layer) in model.layers.iter().enumerate() {
-        block(&mut step, index, layer);
+        advance(&mut step, index, layer, &model.config);
     }
     step.norm(&model.output_norm);
+}
+
+/// Computes one block of the batch planned in `scratch`, from where the block before has left it.
+pub(crate) fn advance(step: &mut Step, index: usize, layer: &Layer, config: &Config) {
+    (family(config.architecture).block)(step, index, layer);
 }
