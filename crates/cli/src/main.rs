@@ -7,6 +7,7 @@
 mod args;
 mod clock;
 mod commands;
+mod conversion;
 mod files;
 mod generate;
 mod load;
@@ -22,8 +23,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use commands::{
-    bench, chat, embed, inspect, logits, merge, perplexity, quantize, run, split, template,
-    tokenize,
+    bench, chat, convert, embed, inspect, logits, merge, perplexity, quantize, run, split,
+    template, tokenize,
 };
 
 /// Runs GGUF language models: the engine of minnow-llm, natively.
@@ -46,6 +47,7 @@ enum Command {
     Bench(bench::Args),
     Perplexity(perplexity::Args),
     Quantize(quantize::Args),
+    Convert(convert::Args),
     Split(split::Args),
     Merge(merge::Args),
 }
@@ -62,6 +64,7 @@ fn main() -> ExitCode {
         Command::Bench(args) => bench::run(&args),
         Command::Perplexity(args) => perplexity::run(&args),
         Command::Quantize(args) => quantize::run(&args),
+        Command::Convert(args) => convert::run(&args),
         Command::Split(args) => split::run(&args),
         Command::Merge(args) => merge::run(&args),
     };

@@ -12,4 +12,4 @@ mod tensor;
 pub(crate) use facts::Facts;
 pub(crate) use file_type::FileType;
 pub(crate) use mixture::{Choice, Overrides, choose, file_order};
-pub(crate) use tensor::{convert, tensor_type};
+pub(crate) use tensor::{Rows, convert, encode, tensor_type};

@@ -1,6 +1,9 @@
 //! A tensor from one type to another.
 
-use std::sync::Mutex;
+use std::{
+    ops::Range,
+    sync::{Mutex, PoisonError},
+};
 
 use anyhow::{Context, Result, anyhow, bail};
 use gguf::{TensorInfo, TensorType};
@@ -29,6 +32,18 @@ pub(crate) fn tensor_type(name: &str) -> Result<TensorType, String> {
     })
 }
 
+/// Fills values with those of a range of rows.
+type ReadRows<'a> = dyn Fn(Range<usize>, &mut [f32]) -> Result<()> + Sync + 'a;
+
+/// Where a matrix's values come from.
+pub(crate) struct Rows<'a> {
+    /// The tensor's name, for messages.
+    pub(crate) name: &'a str,
+    pub(crate) columns: usize,
+    pub(crate) count: usize,
+    pub(crate) read: &'a ReadRows<'a>,
+}
+
 /// Turns `bytes` of `tensor` into type `to`, handing on whole rows in order.
 ///
 /// # Errors
@@ -38,7 +53,7 @@ pub(crate) fn convert(
     tensor: &TensorInfo,
     bytes: &[u8],
     to: TensorType,
-    mut sink: impl FnMut(&[u8]) -> Result<()>,
+    sink: impl FnMut(&[u8]) -> Result<()>,
 ) -> Result<()> {
     let name = &tensor.name;
     let from = format(tensor.kind).with_context(|| {
@@ -47,14 +62,37 @@ pub(crate) fn convert(
             tensor.kind.name()
         )
     })?;
-    let quantize =
-        quantizer(to).with_context(|| format!("tensor {name} can't be made {}", to.name()))?;
     let columns = usize::try_from(tensor.shape[0])?;
-    let row_in = from.row_bytes(columns)?;
-    let row_out = usize::try_from(
-        to.tensor_bytes(&[tensor.shape[0]])
-            .map_err(|e| anyhow!(e))?,
-    )?;
+    let row = from.row_bytes(columns)?;
+    let rows = Rows {
+        name,
+        columns,
+        count: bytes.len() / row,
+        read: &|range, values| {
+            let bytes = &bytes[range.start * row..range.end * row];
+            Ok(kernels::dequantize(from, bytes, values)?)
+        },
+    };
+    encode(pool, &rows, to, sink)
+}
+
+/// Turns rows of floats into type `to`, handing on whole rows in order.
+///
+/// # Errors
+/// As [`convert`], and what reading rows fails with.
+pub(crate) fn encode(
+    pool: &dyn Pool,
+    rows: &Rows<'_>,
+    to: TensorType,
+    mut sink: impl FnMut(&[u8]) -> Result<()>,
+) -> Result<()> {
+    let quantize = quantizer(to)
+        .with_context(|| format!("tensor {} can't be made {}", rows.name, to.name()))?;
+    let columns = rows.columns;
+    let bytes = to
+        .tensor_bytes(&[columns as u64])
+        .map_err(|reason| anyhow!("tensor {}: {reason}", rows.name))?;
+    let row = usize::try_from(bytes)?;
     let part = (PART / columns).max(1);
     let slab = (SLAB / columns).max(part);
     let limit = match to {
@@ -63,22 +101,24 @@ pub(crate) fn convert(
     };
     let failure = Mutex::new(None);
     let mut out = Vec::new();
-    for rows in bytes.chunks(slab * row_in) {
-        out.resize(rows.len() / row_in * row_out, 0);
-        let parts = rows
-            .chunks(part * row_in)
-            .zip(out.chunks_mut(part * row_out));
-        for_each_item(pool, parts, &|(rows, out)| {
-            let mut values = vec![0.0; rows.len() / row_in * columns];
-            let converted = kernels::dequantize(from, rows, &mut values)
-                .map_err(anyhow::Error::from)
-                .and_then(|()| check(name, &values, limit));
-            match converted {
+    for start in (0..rows.count).step_by(slab) {
+        out.resize(slab.min(rows.count - start) * row, 0);
+        let parts = out.chunks_mut(part * row).enumerate();
+        for_each_item(pool, parts, &|(index, out)| {
+            let first = start + index * part;
+            let range = first..first + out.len() / row;
+            let mut values = vec![0.0; range.len() * columns];
+            let read = (rows.read)(range, &mut values);
+            match read.and_then(|()| check(rows.name, &values, limit)) {
                 Ok(()) => quantize(&values, out),
-                Err(error) => *failure.lock().unwrap_or_else(|e| e.into_inner()) = Some(error),
+                Err(error) => *failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error),
             }
         });
-        if let Some(error) = failure.lock().unwrap_or_else(|e| e.into_inner()).take() {
+        let failed = failure
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(error) = failed {
             return Err(error);
         }
         sink(&out)?;

@@ -1,5 +1,6 @@
 //! The program as scripts use it, with tiny models.
 
+mod converting;
 mod describing;
 mod embedding;
 mod files;
