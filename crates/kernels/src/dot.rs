@@ -272,12 +272,6 @@ impl WordDot {
         [s.and(w, s.splat_i16(0x00ff)), s.shr_u16::<8>(w)]
     }
 
-    /// Even and odd columns of signed weights.
-    #[inline(always)]
-    fn signed<S: Simd>(s: S, w: S::V) -> [S::V; 2] {
-        [s.shr_i16::<8>(s.shl_i16::<8>(w)), s.shr_i16::<8>(w)]
-    }
-
     #[inline(always)]
     fn sub_both<S: Simd>(s: S, acc: S::V, w: [S::V; 2], a: &[Bytes16; 2]) -> S::V {
         let acc = Self::sub_part(s, acc, w[0], s.load(&a[0]));
@@ -294,8 +288,20 @@ fn store_both<S: Simd>(s: S, w: [S::V; 2]) -> [Bytes16; 2] {
 }
 
 /// [`WordDot`] with signed weights: 8-bit weights have no unsigned form that fits the byte products.
+///
+/// A weight is the upper byte of its word, where signs need no operation. Accumulators therefore hold 256 times the
+/// sum, which up to 512 products of weights fit.
 #[derive(Clone, Copy)]
 pub(crate) struct SignedWordDot;
+
+impl SignedWordDot {
+    /// Even and odd columns, times 256.
+    #[inline(always)]
+    fn upper_bytes<S: Simd>(s: S, w: S::V) -> [S::V; 2] {
+        const UPPER: i16 = 0xff00_u16 as i16;
+        [s.shl_i16::<8>(w), s.and(w, s.splat_i16(UPPER))]
+    }
+}
 
 impl DotForm for SignedWordDot {
     type Step = <WordDot as DotForm>::Step;
@@ -307,7 +313,7 @@ impl DotForm for SignedWordDot {
 
     #[inline(always)]
     fn weights<S: Simd>(s: S, w: S::V) -> Self::Step {
-        store_both(s, WordDot::signed(s, w))
+        store_both(s, Self::upper_bytes(s, w))
     }
 
     #[inline(always)]
@@ -317,7 +323,7 @@ impl DotForm for SignedWordDot {
 
     #[inline(always)]
     fn sub<S: Simd>(s: S, acc: S::V, w: S::V, a: &Self::Step) -> S::V {
-        WordDot::sub_both(s, acc, WordDot::signed(s, w), a)
+        WordDot::sub_both(s, acc, Self::upper_bytes(s, w), a)
     }
 
     #[inline(always)]
@@ -332,12 +338,12 @@ impl DotForm for SignedWordDot {
 
     #[inline(always)]
     fn widen<S: Simd>(s: S, acc: S::V) -> S::V {
-        WordDot::widen(s, acc)
+        s.shr_i32::<8>(acc)
     }
 
     #[inline(always)]
     fn scaled<S: Simd>(s: S, acc: S::V, scale: S::V) -> S::V {
-        WordDot::scaled(s, acc, scale)
+        WordDot::scaled(s, Self::widen(s, acc), scale)
     }
 
     #[inline(always)]

@@ -1,6 +1,8 @@
 //! Values equal gguf-py's to the bit (tests/fixtures/dequantize).
 
 use kernels::{Format, dequantize};
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
 
 /// Values of each format in the fixtures.
 const VALUES: usize = 512;

@@ -75,7 +75,8 @@ impl Layout for Q8_0 {
             widen_half(s, s.load_i16(&block.scales)),
             s.load(&acts.scale[0]),
         );
-        s.add_f32(acc, s.mul_f32(s.to_f32(sum), scale))
+        let sum = s.to_f32(SignedWordDot::widen(s, sum));
+        s.add_f32(acc, s.mul_f32(sum, scale))
     }
 
     #[inline(always)]
@@ -98,6 +99,13 @@ impl Layout for Q8_0 {
         acts: &[Self::Acts<S, TILE>],
         sums: &mut Sums,
     ) {
-        tile32::<S, SignedWordDot, 0>(s, panels, acts, sums, |_| s.splat_i32(0), |acc, _| acc);
+        tile32::<S, SignedWordDot, 0>(
+            s,
+            panels,
+            acts,
+            sums,
+            |_| s.splat_i32(0),
+            |acc, _| SignedWordDot::widen(s, acc),
+        );
     }
 }
