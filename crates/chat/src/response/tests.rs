@@ -286,6 +286,7 @@ fn a_template_tells_the_format() {
         ("phi-3.5", ""),
         ("bitnet", ""),
         ("smollm2", ""),
+        ("smollm3", TAGGED),
     ] {
         assert_eq!(
             read(template),
