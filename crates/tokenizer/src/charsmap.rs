@@ -13,6 +13,9 @@ const KEY: &str = "tokenizer.ggml.precompiled_charsmap";
 /// Bytes of the length, and of a unit of the array.
 const UNIT: usize = size_of::<u32>();
 
+/// Bytes that a replacement may have: several times what Unicode's longest takes, but not what would fill the memory.
+const LONGEST: usize = 256;
+
 /// The rules of normalization of one model.
 #[derive(Debug)]
 pub(crate) struct CharsMap {
@@ -59,7 +62,7 @@ impl CharsMap {
     }
 
     /// The replacement of the longest prefix of `text` that has one, and the prefix's length. A rule that points out of
-    /// the array or the replacements is none.
+    /// the array or the replacements, or to a text of more than [`LONGEST`] bytes, is none.
     pub(crate) fn longest(&self, text: &str) -> Option<(&str, usize)> {
         let mut longest = None;
         let mut index = offset(*self.units.first()?);
@@ -80,7 +83,7 @@ impl CharsMap {
         }
         let (value, length) = longest?;
         let replacement = self.replacements.get(usize::try_from(value).ok()?..)?;
-        let end = replacement.find('\0')?;
+        let end = replacement.find('\0').filter(|&end| end <= LONGEST)?;
         text.is_char_boundary(length)
             .then_some((&replacement[..end], length))
     }

@@ -2,10 +2,9 @@
 
 use serde_json::Value as Json;
 
-use super::Piece;
 use super::format::{Body, CallFormat};
 use super::json_calls::{self, Call};
-use super::marked_calls;
+use super::{Piece, marked_calls, python_calls};
 
 /// What an answer that is a call without a mark begins with, less white space.
 const UNMARKED: [&str; 2] = [r#"{"name":"#, r#"{"type":"function","#];
@@ -174,7 +173,10 @@ impl CallScanner {
             Body::Mistral => marked_calls::mistral(body)?,
             Body::DeepSeek => marked_calls::deepseek(body)?,
             Body::Objects => self.known(json_calls::objects(body)?)?,
-            Body::Fenced => self.known(json_calls::list(body)?)?,
+            Body::Fenced => {
+                let calls = json_calls::list(body).or_else(|| python_calls::calls(body));
+                self.known(calls?)?
+            }
         };
         (!calls.is_empty()).then_some(calls)
     }

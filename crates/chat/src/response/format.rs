@@ -33,7 +33,7 @@ pub(super) enum Body {
     Objects,
     /// Calls with marks of their own around name and arguments.
     DeepSeek,
-    /// An object or a list within a block of code, which may be code.
+    /// An object, a list or Python in a block of code, which may be any other code.
     Fenced,
 }
 

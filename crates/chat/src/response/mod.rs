@@ -4,6 +4,7 @@ mod calls;
 mod format;
 mod json_calls;
 mod marked_calls;
+mod python_calls;
 mod reasoning;
 #[cfg(test)]
 mod tests;

@@ -215,6 +215,37 @@ fn gemmas_blocks() {
         "I look.\n```tool_code\n{\"name\": \"now\", \"parameters\": {}}\n```",
         &[content("I look."), call(0, "now", "{}")],
     );
+    check(
+        GEMMA,
+        "",
+        "```tool_code\nprint(weather(city='Zu\\'rich', days = 2, near=[1.5, None, {\"a\": True}], at=()))\nnow()\n```\n",
+        &[
+            call(
+                0,
+                "weather",
+                r#"{"city":"Zu'rich","days":2,"near":[1.5,null,{"a":true}],"at":[]}"#,
+            ),
+            call(1, "now", "{}"),
+        ],
+    );
+    for code in [
+        "now",
+        "now(",
+        "now(1)",
+        "now(a=)",
+        "now(a=b)",
+        "now(a='b)",
+        "now(a=[1)",
+        "now(a={1: 2})",
+        "print(now()",
+        "later()",
+        "now() +",
+    ] {
+        let text = format!("```tool_code\n{code}\n```");
+        check(GEMMA, "", &text, &[content(&text)]);
+    }
+    let deep = format!("```tool_code\nnow(a={})\n```", "[".repeat(9999));
+    assert_eq!(parse(GEMMA, "", std::iter::once(&*deep)), [content(&deep)]);
     let code = "```json\n{\"a\": 1}\n```\nand ```tool_code\nprint(1)\n```.";
     check(GEMMA, "", code, &[content(code)]);
 }

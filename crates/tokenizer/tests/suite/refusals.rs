@@ -1,7 +1,8 @@
 //! Files whose tokenizer cannot be built, and the messages that say why.
 
 use gguf::{Array, Metadata, StringArray, Value};
-use tokenizer::Tokenizer;
+use proptest::prelude::*;
+use tokenizer::{EncodeOptions, Tokenizer};
 
 use crate::fixtures::with;
 
@@ -39,7 +40,7 @@ fn refusal(changes: impl IntoIterator<Item = (&'static str, Value)>) -> String {
 #[test]
 fn the_small_one_works() {
     let tokenizer = Tokenizer::from_metadata(&small()).expect("a tokenizer");
-    let options = tokenizer::EncodeOptions {
+    let options = EncodeOptions {
         add_special: true,
         parse_special: true,
     };
@@ -64,6 +65,72 @@ fn an_unknown_pre_tokenizer_is_named() {
         message.contains("`tokenizer.ggml.pre` is `jais-2`"),
         "{message}"
     );
+}
+
+#[test]
+fn special_tokens_that_words_need_are_named() {
+    // The ids that BERT and T5 have unless the file says lie outside of this vocabulary.
+    for (model, key) in [
+        ("bert", "tokenizer.ggml.bos_token_id"),
+        ("t5", "tokenizer.ggml.unknown_token_id"),
+    ] {
+        let tokens = strings(&["a", "b"]);
+        let message = refusal([
+            ("tokenizer.ggml.model", text(model)),
+            ("tokenizer.ggml.tokens", tokens),
+        ]);
+        assert!(message.contains(&format!("`{key}`")), "{message}");
+    }
+}
+
+/// A unigram model of three tokens with these rules of normalization.
+fn unigram(charsmap: Vec<u8>) -> Result<Tokenizer, tokenizer::Error> {
+    let changes = [
+        ("tokenizer.ggml.model", text("t5")),
+        (
+            "tokenizer.ggml.precompiled_charsmap",
+            Value::Array(Array::U8(charsmap)),
+        ),
+    ];
+    let changes = changes.map(|(key, value)| (key.to_owned(), value));
+    Tokenizer::from_metadata(&with(&small(), changes))
+}
+
+#[test]
+fn rules_of_normalization_must_be_whole() {
+    for charsmap in [
+        vec![],
+        vec![0, 0, 0],
+        vec![4, 0, 0, 0, 1, 2, 3],
+        vec![3, 0, 0, 0, 1, 2, 3],
+        vec![0, 0, 0, 0, b'a'],
+        vec![0, 0, 0, 0, 0xFF, 0],
+        vec![0xFF; 8],
+    ] {
+        let length = charsmap.len();
+        let message = unigram(charsmap).expect_err("a refusal").to_string();
+        assert!(message.contains(&format!("of {length} bytes")), "{message}");
+    }
+    assert!(unigram(vec![0, 0, 0, 0]).is_ok());
+}
+
+proptest! {
+    /// Rules that point anywhere are no rules, or replace by some text: nothing worse.
+    #[test]
+    fn rules_that_point_anywhere_do_no_harm(
+        units in prop::collection::vec(prop_oneof![any::<u32>(), 0..0x400_0000_u32], 1..512),
+        replacements in "[ab\0]{0,40}",
+        text in "[ab é]{0,20}",
+    ) {
+        let mut charsmap = (4 * units.len() as u32).to_le_bytes().to_vec();
+        charsmap.extend(units.iter().flat_map(|unit| unit.to_le_bytes()));
+        charsmap.extend(replacements.bytes());
+        charsmap.push(0);
+        let tokenizer = unigram(charsmap).expect("whole rules");
+        let options = EncodeOptions { add_special: false, parse_special: false };
+        let ids = tokenizer.encode(&text, options);
+        prop_assert!(ids.iter().all(|&id| id < 3));
+    }
 }
 
 #[test]
