@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { browsers, launchOn } from "./browser.mjs";
 
 const MIB = 1 << 20;
-const CHUNKS_MIB = [2, 8, 32];
+const CHUNKS_MIB = [0.5, 2, 8];
 const total = Number(process.argv[2] ?? 256) * MIB;
 
 const server = createServer((_, response) => response.writeHead(200, { "Content-Type": "text/html" }).end("<!doctype html><title>Storage</title>"));

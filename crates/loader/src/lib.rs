@@ -11,6 +11,7 @@
 mod digest;
 pub mod download;
 mod error;
+pub mod eviction;
 mod feed;
 pub mod files;
 pub mod hub;

@@ -31,9 +31,9 @@ use crate::{Digest, Url};
 /// A record of an earlier layout is read as one of this layout ([`Record::migrated`]); a store of a later one is left alone.
 pub const LAYOUT: u32 = 2;
 
-/// Bytes of a chunk: small enough that losing the one in flight costs little, large enough that a store's cost
-/// per entry does not show.
-pub const CHUNK_SIZE: u32 = 2 << 20;
+/// Bytes of a chunk: small enough that losing those in flight, one for each connection, costs little, large enough that
+/// a store's cost per entry does not show.
+pub const CHUNK_SIZE: u32 = 512 << 10;
 
 /// Largest chunk that a record may speak of: what is read back is held in memory.
 const MAX_CHUNK_SIZE: u32 = 64 << 20;

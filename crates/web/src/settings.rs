@@ -33,6 +33,9 @@ pub struct FetchSettings {
     /// Keep nothing in the browser's storage.
     #[tsify(optional)]
     memory_only: bool,
+    /// Remove the models that have not been used for longest where the browser's storage has no room.
+    #[tsify(optional)]
+    evict: bool,
 }
 
 impl FetchSettings {
@@ -49,6 +52,7 @@ impl FetchSettings {
             hub_endpoint: self.hub_endpoint,
             allowed_origins: self.allowed_origins,
             memory_only: self.memory_only,
+            evict: self.evict,
             local,
         })
     }

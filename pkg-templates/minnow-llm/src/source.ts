@@ -22,6 +22,8 @@ export interface FetchOptions {
   mirrors?: (string | URL)[];
   /** `false` keeps nothing in the browser's storage. Default true. */
   store?: boolean;
+  /** Remove the models that have not been used for longest where the browser's storage has no room. Default false. */
+  evict?: boolean;
 }
 
 /** The source as the worker takes it: absolute addresses, or files. */
@@ -40,7 +42,7 @@ export function toTransfer(source: ModelSource): Transferable[] {
 }
 
 export function toFetchSettings(options: FetchOptions): FetchSettings {
-  const { headers, store, hubToken, hubEndpoint, allowedOrigins, mirrors } = options;
+  const { headers, store, hubToken, hubEndpoint, allowedOrigins, mirrors, evict } = options;
   return {
     ...(headers && { headers: [...new Headers(headers)] }),
     ...(hubToken !== undefined && { hubToken }),
@@ -48,6 +50,7 @@ export function toFetchSettings(options: FetchOptions): FetchSettings {
     ...(allowedOrigins && { allowedOrigins: [...allowedOrigins] }),
     ...(mirrors && { mirrors: mirrors.map(toAddress) }),
     ...(store === false && { memoryOnly: true }),
+    ...(evict && { evict }),
   };
 }
 

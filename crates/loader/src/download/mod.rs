@@ -45,10 +45,10 @@ use part::{Part, Slot};
 use storage::{Storing, Unwritten};
 
 /// Chunks, from the one whose turn it is, that may be under way or wait for their turn.
-pub const WINDOW: usize = 16;
+pub const WINDOW: usize = 64;
 
 /// Chunks that may be under way from the store at once.
-const READ_AHEAD: usize = 8;
+const READ_AHEAD: usize = 16;
 
 /// How to run a download.
 #[derive(Debug, Clone)]

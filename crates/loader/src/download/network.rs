@@ -13,11 +13,11 @@ pub(super) const MAX_CONNECTIONS: usize = 4;
 
 /// Chunks of one request: enough that a round trip between two requests does not show, and few enough that what arrives
 /// out of turn fits the window.
-const RUN: u32 = 4;
+const RUN: u32 = 16;
 
 /// Chunks on their way to the store at once. Beyond it the network has to wait, so that a slow disk does not
 /// fill the memory.
-const MAX_UNWRITTEN: usize = 8;
+pub(super) const MAX_UNWRITTEN: usize = 32;
 
 /// An open request.
 #[derive(Debug, Clone, Copy)]

@@ -1,5 +1,6 @@
 //! Which chunks of a part are where.
 
+use super::network::MAX_UNWRITTEN;
 use crate::Digest;
 use crate::files::{Location, PartSpec};
 use crate::record::{JournalEntry, PartRecord, Validator};
@@ -80,8 +81,9 @@ impl Part {
         let index = entry.chunk.index;
         let fits = match self.size {
             Some(size) => self.start(index) < size,
-            // Until its size is known, a part's chunks are stored one after the other.
-            None => (index as usize) < entries,
+            // Until its size is known, a part's chunks are stored one after the other, but for those that were on their way
+            // to the store when it all ended.
+            None => (index as usize) < entries + MAX_UNWRITTEN,
         };
         if fits && self.length(entry.chunk.index) == entry.length {
             self.set_slot(entry.chunk.index, Slot::Held(entry.digest));

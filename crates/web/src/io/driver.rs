@@ -10,20 +10,24 @@ use loader::download::{Action, Event, Piece, Summary, Token};
 use loader::{Digest, Download, Response};
 use web_sys::AbortSignal;
 
+use super::abort;
 use super::body::{Body, Failure};
 use super::fetch::Fetcher;
 use super::globals::{self, Sleep};
 use super::meter::Meter;
-use super::store::{Shelf, Written};
+use super::models::make_room;
+use super::store::{Shelf, Store, Written};
 use super::types::{Progress, TensorSink};
-use super::{abort, quota};
 use crate::Error;
 
 /// What a load works with.
 pub(super) struct Means<'a> {
     pub(super) fetcher: &'a Fetcher<'a>,
+    pub(super) store: &'a Store,
     /// The model's place in the store.
     pub(super) shelf: &'a Shelf,
+    /// Whether other models may be removed for it.
+    pub(super) evict: bool,
     pub(super) progress: &'a dyn Fn(Progress),
     pub(super) signal: Option<&'a AbortSignal>,
 }
@@ -152,7 +156,7 @@ impl<'a> Driver<'a> {
             Action::Reserve { token, bytes } => self.task(async move {
                 Done::Event(Event::Reserved {
                     token,
-                    granted: quota::room_for(bytes).await,
+                    granted: make_room(means.store, means.shelf, bytes, means.evict).await,
                 })
             }),
             Action::Fetch { token, request } => {

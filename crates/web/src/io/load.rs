@@ -9,6 +9,7 @@ use web_sys::AbortSignal;
 use super::abort;
 use super::driver::{Means, run};
 use super::fetch::Fetcher;
+use super::follow::Channel;
 use super::locks::{Lock, Mode};
 use super::resolve::{endpoint, resolve};
 use super::store::{Store, store_failed};
@@ -19,7 +20,8 @@ use crate::clock::random_seed;
 /// Brings a model from the store or the network, checks it, and hands on its tensors.
 ///
 /// A model that is stored whole needs no network, not even to ask which files it has. One that is not is
-/// downloaded by one load at a time over all tabs; the others wait and then read it from the store.
+/// downloaded by one load at a time over all tabs; the others report how far it is, go on where it ends should it end early,
+/// and else read the model from the store.
 ///
 /// # Errors
 /// [`Error::Aborted`], the sink's own error, or a failure of the source, the network or the bytes.
@@ -47,7 +49,16 @@ pub async fn load(
         model.check_origins(allowed)?;
     }
     let id = model.id.clone();
-    let (_lock, stored) = claim(&store, &id, keep, signal).await?;
+    let channel = Channel::open(&id);
+    let turn = claim(&store, &id, keep, signal);
+    let (lock, stored) = channel.follow(turn, progress).await?;
+    let alone = lock.as_ref().is_some_and(Lock::is_exclusive);
+    let report = |at: Progress| {
+        if alone {
+            channel.tell(&at);
+        }
+        progress(at);
+    };
     let plan = Options {
         store: keep,
         seed: random_seed(),
@@ -60,8 +71,10 @@ pub async fn load(
     let shelf = store.shelf(&plan.record());
     let means = Means {
         fetcher: &fetcher,
+        store: &store,
         shelf: &shelf,
-        progress,
+        evict: options.evict,
+        progress: &report,
         signal,
     };
     let summary = run(plan, &means, sink).await?;

@@ -20,6 +20,7 @@ pub(super) enum Mode {
 
 /// A held lock; dropping it releases it, and so does the end of the worker.
 pub(super) struct Lock {
+    mode: Mode,
     release: Option<Function>,
 }
 
@@ -30,50 +31,72 @@ impl Lock {
         mode: Mode,
         signal: Option<&AbortSignal>,
     ) -> Result<Self, Error> {
-        let Some(manager) = locks() else {
-            return Ok(Self { release: None });
-        };
-        let mut release = None;
-        let held = Promise::new(&mut |resolve, _| release = Some(resolve));
         let options = Object::new();
-        set(
-            &options,
-            "mode",
-            &JsValue::from_str(if mode == Mode::Shared {
-                "shared"
-            } else {
-                "exclusive"
-            }),
-        );
+        set(&options, "mode", &mode.name().into());
         if let Some(signal) = signal {
             set(&options, "signal", signal);
         }
+        match Self::request(id, mode, &options).await {
+            Ok((_, lock)) => Ok(lock),
+            Err(_) if signal.is_some_and(AbortSignal::aborted) => Err(Error::Aborted),
+            Err(error) => Err(Error::new(
+                ErrorCode::UnsupportedBrowser,
+                format!(
+                    "the browser gave no lock for the model store ({})",
+                    describe(&error)
+                ),
+            )),
+        }
+    }
+
+    /// The lock of a model that nobody uses, for its removal; `None` if somebody does.
+    pub(super) async fn if_unused(id: &str) -> Option<Self> {
+        let options = Object::new();
+        set(&options, "ifAvailable", &JsValue::TRUE);
+        let (granted, lock) = Self::request(id, Mode::Exclusive, &options).await.ok()?;
+        (!granted.is_null()).then_some(lock)
+    }
+
+    /// Whether nobody else reads or writes the model.
+    pub(super) fn is_exclusive(&self) -> bool {
+        self.mode == Mode::Exclusive
+    }
+
+    /// Waits for an answer, and gives it with what holds the lock, if one was granted.
+    async fn request(id: &str, mode: Mode, options: &Object) -> Result<(JsValue, Self), JsValue> {
+        let mut lock = Self {
+            mode,
+            release: None,
+        };
+        let Some(manager) = locks() else {
+            return Ok((JsValue::UNDEFINED, lock));
+        };
+        let held = Promise::new(&mut |resolve, _| lock.release = Some(resolve));
         let name = format!("minnow:{id}");
         let mut request = None;
         let granted = Promise::new(&mut |resolve, _| {
             let held = held.clone();
-            let grant = move |_lock: JsValue| {
+            let grant = move |granted: JsValue| {
                 // Resolving a promise does not throw.
-                let _ = resolve.call0(&JsValue::NULL);
+                let _ = resolve.call1(&JsValue::NULL, &granted);
                 held
             };
             let grant: Function = Closure::once_into_js(grant).unchecked_into();
-            request = Some(manager.request(&name, &options, &grant));
+            request = Some(manager.request(&name, options, &grant));
         });
-        let refused = |error| {
-            let reason = describe(&error);
-            Error::new(
-                ErrorCode::UnsupportedBrowser,
-                format!("the browser gave no lock for the model store ({reason})"),
-            )
-        };
-        let request = request.transpose().map_err(refused)?;
+        let request = request.transpose()?;
         // The request itself ends when the lock is released, or fails when it is never granted.
         let first = Promise::race(&Array::of2(&granted, &request.into()));
-        match JsFuture::from(first).await {
-            Ok(_) => Ok(Self { release }),
-            Err(_) if signal.is_some_and(AbortSignal::aborted) => Err(Error::Aborted),
-            Err(error) => Err(refused(error)),
+        let granted = JsFuture::from(first).await?;
+        Ok((granted, lock))
+    }
+}
+
+impl Mode {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Shared => "shared",
+            Self::Exclusive => "exclusive",
         }
     }
 }

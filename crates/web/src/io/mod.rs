@@ -1,9 +1,10 @@
-//! Loading a model's bytes in a worker: fetch, IndexedDB and Web Locks behind the plan of [`loader`].
+//! Loading a model's bytes in a worker: fetch, the model store and Web Locks behind the plan of [`loader`].
 
 mod abort;
 mod body;
 mod driver;
 mod fetch;
+mod follow;
 mod globals;
 mod load;
 mod locks;

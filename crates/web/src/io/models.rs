@@ -1,12 +1,12 @@
 //! The stored models: what there is, and whether it is still right.
 
 use js_sys::Uint8Array;
-use loader::Digest;
 use loader::record::{ChunkId, JournalEntry, Record};
+use loader::{Digest, eviction};
 use web_sys::AbortSignal;
 
 use super::locks::{Lock, Mode};
-use super::store::{Store, store_failed};
+use super::store::{Failure, Shelf, Store, store_failed};
 use super::types::{Progress, Stage, StoredModel, Usage, Verification};
 use super::{abort, globals, quota};
 use crate::Error;
@@ -136,6 +136,41 @@ pub async fn verify(
     }
     found.ok = found.damaged == 0 && found.missing == 0 && record.complete;
     Ok(found)
+}
+
+/// Sees to it that `bytes` more can be stored, by removing the models that have not been used for longest if that is allowed and
+/// helps. What is in use stays, and so does the model of `shelf`.
+pub(super) async fn make_room(
+    store: &Store,
+    shelf: &Shelf,
+    bytes: u64,
+    evict: bool,
+) -> Result<(), Failure> {
+    let Err(shortage) = quota::room_for(bytes).await else {
+        return Ok(());
+    };
+    if !evict {
+        return Err(shortage.to_string());
+    }
+    let mut unused = Vec::new();
+    for record in store.records().await? {
+        if record.id != shelf.id()
+            && let Some(lock) = Lock::if_unused(&record.id).await
+        {
+            let size = stored_bytes(&store.journal(&record.id).await?);
+            unused.push((record, size, lock));
+        }
+    }
+    let candidates = unused
+        .iter()
+        .map(|(record, size, _)| (record.last_used, *size));
+    let Some(chosen) = eviction::choose(candidates, shortage.lacking()) else {
+        return Err(shortage.to_string());
+    };
+    for chosen in chosen {
+        store.shelf(&unused[chosen].0).remove().await?;
+    }
+    Ok(())
 }
 
 async fn is_right(bytes: Option<&Uint8Array>, entry: &JournalEntry) -> bool {

@@ -7,19 +7,50 @@ use web_sys::StorageEstimate;
 
 use super::globals;
 
-/// Whether `bytes` more fit into what the browser grants; `Err` says why not.
-pub(super) async fn room_for(bytes: u64) -> Result<(), String> {
-    // Where the browser does not tell, writing shows.
+/// What is missing for something to be stored.
+#[derive(Debug)]
+pub(super) struct Shortage {
+    wanted: u64,
+    free: u64,
+    quota: u64,
+}
+
+impl Shortage {
+    /// Bytes that have to go before what is wanted fits.
+    pub(super) fn lacking(&self) -> u64 {
+        self.wanted - self.free
+    }
+}
+
+impl std::fmt::Display for Shortage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self {
+            wanted,
+            free,
+            quota,
+        } = self;
+        write!(
+            f,
+            "{wanted} bytes are to be stored, and of the {quota} bytes that the browser grants {free} are free: \
+             remove a model, or load with evict: true"
+        )
+    }
+}
+
+/// Whether `wanted` bytes more fit into what the browser grants. Where the browser does not tell, writing shows.
+pub(super) async fn room_for(wanted: u64) -> Result<(), Shortage> {
     let Some((used, quota)) = estimate().await else {
         return Ok(());
     };
     let free = quota.saturating_sub(used);
-    if bytes <= free {
+    if wanted <= free {
         return Ok(());
     }
-    Err(format!(
-        "{bytes} bytes are to be stored, and of the {quota} bytes that the browser grants {free} are free"
-    ))
+    Err(Shortage {
+        wanted,
+        free,
+        quota,
+    })
 }
 
 /// Bytes used and granted.

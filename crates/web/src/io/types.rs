@@ -39,6 +39,8 @@ pub struct LoadOptions {
     pub mirrors: Vec<Source>,
     /// Leave nothing in the store.
     pub memory_only: bool,
+    /// Remove models that have not been used for longest where the store has no room.
+    pub evict: bool,
     /// What the entries of [`loader::Source::Local`] are, in the same order.
     pub local: Vec<Local>,
 }

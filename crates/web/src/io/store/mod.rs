@@ -127,6 +127,11 @@ pub(super) struct Shelf {
 }
 
 impl Shelf {
+    /// The model's name.
+    pub(super) fn id(&self) -> &str {
+        &self.id
+    }
+
     /// A chunk's bytes, in the browser's memory; `None` if it is not there.
     pub(super) async fn chunk(
         &self,
@@ -147,14 +152,24 @@ impl Shelf {
 
     /// Stores a chunk and its journal entry: both or neither, or the bytes alone, which are then nobody's.
     pub(super) fn put_chunk(&self, entry: &JournalEntry, bytes: &Uint8Array) -> Written {
-        let (entry, bytes) = (*entry, bytes.clone());
-        let Some(_) = &self.folder else {
-            return self.tables.put_chunk(&self.id, &entry, Some(&bytes));
+        let Some(folder) = self.folder.clone() else {
+            return self.tables.put_chunk(&self.id, entry, Some(bytes));
         };
-        self.change(
-            move |folder| async move { folder.write(entry.chunk, &bytes).await }.boxed_local(),
-            move |tables, id| tables.put_chunk(id, &entry, None),
-        )
+        let (tables, id, entry, bytes) =
+            (self.tables.clone(), self.id.clone(), *entry, bytes.clone());
+        let turn = folder.turns.take();
+        let change = async move {
+            let turn = turn.await;
+            let number = folder.write(entry.chunk, &bytes).await?;
+            drop(turn);
+            // Chunks that wait to be written get their turns first: one flush then does for all of them.
+            let turn = folder.turns.take().await;
+            folder.flush(number)?;
+            let end = tables.put_chunk(&id, &entry, None);
+            drop(turn);
+            end.await
+        };
+        change.boxed_local()
     }
 
     /// Drops a chunk: its entry is enough where its bytes are in a file.

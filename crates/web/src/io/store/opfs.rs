@@ -4,7 +4,7 @@
 //! A handle that may write excludes all others, and in browsers that know no modes of opening so does one that only
 //! reads. Who cannot have a handle reads through the file interface that pages have too, which is slower.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 
 use js_sys::{Object, Promise, Reflect, Uint8Array};
@@ -74,6 +74,12 @@ pub(super) struct Folder {
     name: String,
     chunk_size: u32,
     open: RefCell<BTreeMap<u32, Open>>,
+    /// How many chunks have been written.
+    written: Cell<u64>,
+    /// How many of these are on the disk.
+    flushed: Cell<u64>,
+    /// How many of these are gone again.
+    removed: Cell<u64>,
     /// Changes, and whatever opens a file, happen one after the other.
     pub(super) turns: Turns,
 }
@@ -115,6 +121,9 @@ impl Files {
             name: Digest::of(id.as_bytes()).to_string(),
             chunk_size,
             open: RefCell::default(),
+            written: Cell::new(0),
+            flushed: Cell::new(0),
+            removed: Cell::new(0),
             turns: Turns::new(),
         }
     }
@@ -159,8 +168,8 @@ impl Folder {
         Ok(bytes)
     }
 
-    /// Writes a chunk's bytes and waits until they are on the disk.
-    pub(super) async fn write(&self, chunk: ChunkId, bytes: &Uint8Array) -> Result<(), Failure> {
+    /// Writes a chunk's bytes, which [`Self::flush`] with the number given back brings to the disk.
+    pub(super) async fn write(&self, chunk: ChunkId, bytes: &Uint8Array) -> Result<u64, Failure> {
         let Open::Writing(handle) = self.file(chunk.part, Purpose::Write).await? else {
             return Err("the file is not open for writing".to_owned());
         };
@@ -169,12 +178,30 @@ impl Folder {
         if written < f64::from(bytes.length()) {
             return Err(super::full());
         }
-        handle.flush().map_err(|error| explain(&error))
+        self.written.set(self.written.get() + 1);
+        Ok(self.written.get())
+    }
+
+    /// Sees to it that what was written up to that number is on the disk.
+    pub(super) fn flush(&self, number: u64) -> Result<(), Failure> {
+        if number <= self.removed.get() {
+            return Err("the model has been removed meanwhile".to_owned());
+        }
+        if number > self.flushed.get() {
+            for open in self.open.borrow().values() {
+                if let Open::Writing(handle) = open {
+                    handle.flush().map_err(|error| explain(&error))?;
+                }
+            }
+            self.flushed.set(self.written.get());
+        }
+        Ok(())
     }
 
     /// Removes the folder with its files.
     pub(super) async fn remove(&self) -> Result<(), Failure> {
         self.close();
+        self.removed.set(self.written.get());
         let recursive = options("recursive", true);
         match patiently(|| self.root.remove(&self.name, &recursive)).await {
             Err(error) if name(&error) != NOT_FOUND => Err(explain(&error)),
