@@ -13,7 +13,8 @@ pub(super) fn calls(text: &str) -> Option<Vec<Call>> {
     let mut reader = Reader { rest: text };
     let listed = reader.take('[');
     let mut calls = Vec::new();
-    while !reader.rest.is_empty() && !(listed && reader.rest == "]") {
+    let end = if listed { "]" } else { "" };
+    while reader.rest != end {
         let mut name = reader.name()?;
         let printed = name == "print" && reader.take('(');
         if printed {

@@ -1,6 +1,7 @@
 //! The matchers against a regular-expression engine with the published expressions.
 
 use std::cell::Cell;
+use std::sync::LazyLock;
 
 use fancy_regex::Regex;
 use proptest::prelude::*;
@@ -76,15 +77,17 @@ fn rule(name: &str) -> Rule {
     Rule::from_name(name).expect("a known name")
 }
 
+/// Every rule by name: its matcher, and its expressions for the engine.
+static COMPILED: LazyLock<Vec<(&str, PreTokenizer, Vec<Regex>)>> = LazyLock::new(|| {
+    let compile = |source: &&str| Regex::new(&published(source)).expect("a valid expression");
+    let compiled = |name| {
+        let engine = rule(name).expressions.iter().map(compile).collect();
+        (name, PreTokenizer::new(rule(name)), engine)
+    };
+    NAMES.into_iter().map(compiled).collect()
+});
+
 thread_local! {
-    static COMPILED: Vec<(&'static str, PreTokenizer, Vec<Regex>)> = NAMES
-        .into_iter()
-        .map(|name| {
-            let compile = |source: &&str| Regex::new(&published(source)).expect("a valid expression");
-            let engine = rule(name).expressions.iter().map(compile).collect();
-            (name, PreTokenizer::new(rule(name)), engine)
-        })
-        .collect();
     /// Characters looked at.
     static LOOKS: Cell<usize> = const { Cell::new(0) };
 }
@@ -95,20 +98,18 @@ pub(super) fn count_look() {
 }
 
 fn agree(text: &str) {
-    COMPILED.with(|rules| {
-        for (name, matcher, engine) in rules {
-            let (found, expected) = (words(matcher, text), reference(engine, text));
-            let difference = found
-                .iter()
-                .zip(&expected)
-                .find(|(found, expected)| found != expected);
-            assert!(
-                found == expected,
-                "{name}: first difference {difference:?} in {} words",
-                expected.len()
-            );
-        }
-    });
+    for (name, matcher, engine) in &*COMPILED {
+        let (found, expected) = (words(matcher, text), reference(engine, text));
+        let difference = found
+            .iter()
+            .zip(&expected)
+            .find(|(found, expected)| found != expected);
+        assert!(
+            found == expected,
+            "{name}: first difference {difference:?} in {} words",
+            expected.len()
+        );
+    }
 }
 
 /// Characters between which the expressions decide, more often than chance would bring them together.
@@ -237,22 +238,20 @@ fn work_grows_with_the_length_of_a_text() {
         "½", ".", "'", "'r", ". ", "/", "\u{301}", "a\u{301}", "\u{301}A", " a", "  a", "A1",
         "IMG", "é", "ا", "가", "😀",
     ];
-    COMPILED.with(|rules| {
-        for ((name, matcher, _), beginning, unit) in rules
-            .iter()
-            .flat_map(|rule| beginnings.map(|beginning| (rule, beginning)))
-            .flat_map(|(rule, beginning)| units.map(|unit| (rule, beginning, unit)))
-        {
-            for end in ["", "日a"] {
-                let text = beginning.to_owned() + &unit.repeat(LENGTH / unit.len()) + end;
-                let before = LOOKS.get();
-                matcher.split(&text, &mut |_| {});
-                let looks = LOOKS.get() - before;
-                assert!(
-                    looks <= LOOKS_PER_CHARACTER * LENGTH,
-                    "{name}: {looks} for {beginning:?}, {unit:?} again and again, {end:?}"
-                );
-            }
+    for ((name, matcher, _), beginning, unit) in COMPILED
+        .iter()
+        .flat_map(|rule| beginnings.map(|beginning| (rule, beginning)))
+        .flat_map(|(rule, beginning)| units.map(|unit| (rule, beginning, unit)))
+    {
+        for end in ["", "日a"] {
+            let text = beginning.to_owned() + &unit.repeat(LENGTH / unit.len()) + end;
+            let before = LOOKS.get();
+            matcher.split(&text, &mut |_| {});
+            let looks = LOOKS.get() - before;
+            assert!(
+                looks <= LOOKS_PER_CHARACTER * LENGTH,
+                "{name}: {looks} for {beginning:?}, {unit:?} again and again, {end:?}"
+            );
         }
-    });
+    }
 }
