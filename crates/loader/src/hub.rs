@@ -20,13 +20,38 @@ const REVISION: &str = "main";
 /// Which quantization is taken when none is named: the first of these that the repository has. `Q4_K_M` is
 /// what the hub itself and llama.cpp take first; after it the order goes by how good a compromise of size and
 /// quality each is, and full precision comes last.
-pub const PREFERENCE: [&str; 15] = [
-    "Q4_K_M", "Q4_K_S", "Q4_0", "Q4_1", "Q5_K_M", "Q5_K_S", "Q5_0", "Q5_1", "Q6_K", "Q8_0", "Q4_K",
-    "Q5_K", "BF16", "F16", "F32",
+pub const PREFERENCE: [&str; 27] = [
+    "Q4_K_M",
+    "Q4_K_S",
+    "Q4_0",
+    "Q4_1",
+    "IQ4_XS",
+    "IQ4_NL",
+    "Q5_K_M",
+    "Q5_K_S",
+    "Q5_0",
+    "Q5_1",
+    "Q6_K",
+    "Q8_0",
+    "Q4_K",
+    "Q5_K",
+    "MXFP4_MOE",
+    "MXFP4",
+    "Q3_K_L",
+    "Q3_K_M",
+    "Q3_K_S",
+    "Q3_K",
+    "Q2_K",
+    "TQ2_0",
+    "TQ1_0",
+    "I2_S",
+    "BF16",
+    "F16",
+    "F32",
 ];
 
 /// Beginnings of labels whose files hold blocks that cannot be computed.
-const UNSUPPORTED: [&str; 8] = ["IQ", "TQ", "Q1_", "Q2_", "Q3_", "MXFP4", "NVFP4", "I2_S"];
+const UNSUPPORTED: [&str; 6] = ["IQ1", "IQ2", "IQ3", "Q1_0", "Q2_0", "NVFP4"];
 
 /// Beginnings of names that accompany a model but are none.
 const COMPANIONS: [&str; 5] = ["mmproj", "imatrix", "mtp-", "eagle3-", "dflash-"];

@@ -78,6 +78,14 @@ fn without_a_label_the_best_supported_file_is_taken() {
         "m-Q4_K_M.gguf"
     );
     assert_eq!(
+        chosen(&["m-F16.gguf", "m-Q2_K.gguf", "m-IQ3_M.gguf"], "hf:a/b"),
+        "m-Q2_K.gguf"
+    );
+    assert_eq!(
+        chosen(&["ggml-model-i2_s.gguf", "m-bf16.gguf"], "hf:a/b"),
+        "ggml-model-i2_s.gguf"
+    );
+    assert_eq!(
         chosen(&["mmproj-m-Q4_K_M.gguf", "model.gguf"], "hf:a/b"),
         "model.gguf"
     );
@@ -85,11 +93,11 @@ fn without_a_label_the_best_supported_file_is_taken() {
 
 #[test]
 fn what_is_not_there_or_not_supported_is_said() {
-    let only_small = choose(&["m-IQ2_XS.gguf", "m-Q3_K_L.gguf"], "hf:a/b").unwrap_err();
+    let only_small = choose(&["m-IQ2_XS.gguf", "m-IQ3_M.gguf"], "hf:a/b").unwrap_err();
     assert!(
         only_small
             .to_string()
-            .contains("IQ2_XS (its blocks are not supported), Q3_K_L"),
+            .contains("IQ2_XS (its blocks are not supported), IQ3_M"),
         "{only_small}"
     );
     let asked = choose(&["m-IQ2_XS.gguf", "m-Q8_0.gguf"], "hf:a/b:IQ2_XS").unwrap_err();
