@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::Result;
 use gguf::{Header, Value};
-use kernels::kv::KvType;
+use kernels::kv::{BLOCK, KvType};
 use serde::Serialize;
 
 use crate::{files::ModelFiles, output};
@@ -59,6 +59,8 @@ struct Memory {
     weights: u64,
     /// Key-value cache of one token, as 16-bit floats.
     kv_per_token: usize,
+    /// Key-value cache of as many tokens as the model was trained for: layers with a sliding window do not keep all.
+    kv_at_context_length: u64,
 }
 
 /// What is stored in one tensor type.
@@ -101,6 +103,9 @@ impl std::fmt::Display for Kernel {
     }
 }
 
+/// Prompt tokens computed at a time, as `minnow run` does if not told otherwise.
+const BATCH: usize = 128;
+
 pub(crate) fn run(args: &Args) -> Result<()> {
     let files = ModelFiles::open(&args.model)?;
     let result = describe(&files, args.tensors)?;
@@ -138,6 +143,12 @@ fn describe(files: &ModelFiles, tensors: bool) -> Result<Output> {
         Ok(Memory {
             weights: plan.weight_bytes,
             kv_per_token: plan.kv_bytes_per_token(KvType::F16)?,
+            kv_at_context_length: plan.kv_bytes(
+                KvType::F16,
+                plan.config.context_length,
+                BATCH,
+                BLOCK,
+            )?,
         })
     });
     let reason = memory.as_ref().err().map(ToString::to_string);
@@ -223,9 +234,10 @@ fn text(result: &Output) -> String {
     ];
     lines.extend(result.memory.iter().map(|memory| {
         format!(
-            "memory          {:.1} MB, and {} bytes per token of context",
+            "memory          {:.1} MB, and {} bytes per token of context, {:.1} MB at full length",
             memory.weights as f64 / MILLION,
-            memory.kv_per_token
+            memory.kv_per_token,
+            memory.kv_at_context_length as f64 / MILLION
         )
     }));
     lines.push(format!("instructions    {}", result.instructions));
