@@ -49,7 +49,7 @@ static PARTS: LazyLock<Parts> = LazyLock::new(|| {
         layers: 1,
         ..TinyModel::new(Architecture::Llama)
     };
-    load(&tiny.to_bytes())
+    load(tiny.to_bytes())
 });
 
 /// A model whose first layer sees a window, and whose second sees everything.
@@ -58,11 +58,11 @@ static WINDOWED: LazyLock<Parts> = LazyLock::new(|| {
         .writer()
         .with("llama.attention.sliding_window", WINDOW)
         .with("llama.attention.sliding_window_pattern", 2u32);
-    load(&writer.to_bytes().unwrap())
+    load(writer.to_bytes().unwrap())
 });
 
-fn load(bytes: &[u8]) -> Parts {
-    let header = gguf::Header::parse(bytes).unwrap();
+fn load(bytes: Vec<u8>) -> Parts {
+    let header = gguf::Header::parse(&bytes).unwrap();
     let mut builder = Builder::new(std::slice::from_ref(&header)).unwrap();
     for tensor in &header.tensors {
         builder
