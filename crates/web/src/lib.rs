@@ -6,6 +6,7 @@
 
 mod alloc;
 mod answer;
+mod can_run;
 mod clock;
 mod error;
 mod event;
@@ -13,20 +14,24 @@ mod figures;
 pub mod io;
 mod loading;
 mod model_info;
+mod model_sink;
 mod panic;
 mod request;
+mod requirements;
 mod session;
 mod settings;
 mod store;
 mod threads;
 
 pub use alloc::failed_allocation;
+pub use can_run::{Prediction, Storage, can_run};
 pub use error::{Error, ErrorCode, ErrorReport};
 pub use event::{StepEvent, TokenLogprobs, TokenProbability};
 pub use figures::{Metrics, Timings, TokenCounts};
 pub use loading::{LoadTimes, inspect, load, pull};
 pub use model_info::ModelInfo;
 pub use request::{ChatInput, GenerateRequest, Prompt};
+pub use requirements::Needs;
 pub use session::{Memory, Session, SessionInfo};
 pub use settings::{EngineSettings, FetchSettings, KvCache};
 pub use store::{clear_models, list_models, remove_model, storage_usage, verify_model};

@@ -1,13 +1,11 @@
 //! The calls that bring a model from its source into memory or into the store.
 
 use std::cell::RefCell;
-use std::sync::Arc;
 
-use engine::{Clock, Engine};
+use engine::Clock;
 use js_sys::{Function, Reflect};
 use loader::{LocalFile, Source};
 use serde::Serialize;
-use tokenizer::Tokenizer;
 use tsify::{Ts, Tsify};
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
@@ -15,9 +13,10 @@ use web_sys::AbortSignal;
 
 use crate::clock::Performance;
 use crate::io::{self, Loaded, Local, Progress, Stage, TensorSink};
+use crate::model_sink::ModelSink;
 use crate::session::Session;
 use crate::settings::{EngineSettings, FetchSettings};
-use crate::{Error, ModelInfo, threads};
+use crate::{Error, ModelInfo};
 
 /// Where the time of a load went, in milliseconds.
 #[derive(Debug, Clone, Copy, Default, Serialize, Tsify)]
@@ -94,60 +93,6 @@ impl Times {
     }
 }
 
-/// Turns bytes into weights as they arrive.
-#[derive(Default)]
-struct ModelSink {
-    begun: Option<Begun>,
-}
-
-struct Begun {
-    info: ModelInfo,
-    tokenizer: Tokenizer,
-    template: Option<chat::Template>,
-    builder: model::Builder,
-}
-
-impl TensorSink for ModelSink {
-    fn headers(&mut self, headers: &[gguf::Header]) -> Result<(), Error> {
-        // Whatever was built from an earlier version of the file goes first: both may not fit.
-        self.begun = None;
-        model::inspect(headers)?;
-        let info = ModelInfo::from_headers(headers)?;
-        let metadata = &headers.first().ok_or(model::Error::NoHeader)?.metadata;
-        let tokenizer = Tokenizer::from_metadata(metadata)?;
-        let template = match &info.chat_template {
-            Some(source) => Some(chat::Template::new(source, special_tokens(&tokenizer))?),
-            None => None,
-        };
-        let builder = model::Builder::new(headers)?;
-        self.begun = Some(Begun {
-            info,
-            tokenizer,
-            template,
-            builder,
-        });
-        Ok(())
-    }
-
-    fn tensor(&mut self, name: &str, bytes: &[u8]) -> Result<(), Error> {
-        let begun = self.begun.as_mut().ok_or(model::Error::NoHeader)?;
-        begun.builder.write(name, bytes)?;
-        Ok(())
-    }
-}
-
-fn special_tokens(tokenizer: &Tokenizer) -> chat::SpecialTokens {
-    let text = |id: Option<u32>| {
-        id.and_then(|id| tokenizer.token_text(id))
-            .unwrap_or_default()
-            .to_owned()
-    };
-    chat::SpecialTokens {
-        bos: text(tokenizer.bos()),
-        eos: text(tokenizer.eos()),
-    }
-}
-
 /// Checks headers and lets the tensors' bytes pass by, on their way into the store.
 struct CheckSink;
 
@@ -183,7 +128,7 @@ impl TensorSink for InspectSink {
 const UNNAMED: &str = "model.gguf";
 
 /// What a load needs to know about its source.
-fn open(
+pub(crate) fn open(
     addresses: &[String],
     files: Vec<JsValue>,
     settings: FetchSettings,
@@ -229,26 +174,11 @@ pub async fn load(
     progress: Function,
 ) -> Result<Session, Error> {
     let (source, options) = open(&addresses, files, fetch.to_rust()?)?;
-    let settings = engine.to_rust()?;
+    let mut sink = ModelSink::new(engine.to_rust()?);
     let reporter = Reporter::new(&progress);
-    let mut sink = ModelSink::default();
     let report = |at| reporter.report(at);
     let loaded = io::load(&source, &options, Some(&signal), &report, &mut sink).await?;
-    let Begun {
-        info,
-        tokenizer,
-        template,
-        builder,
-    } = sink.begun.ok_or(model::Error::NoHeader)?;
-    let options = settings.into_options(info.context_length);
-    let engine = Engine::new(
-        Arc::new(builder.finish()?),
-        Arc::new(tokenizer),
-        template,
-        options,
-        threads::pool(),
-        Box::new(Performance),
-    )?;
+    let (engine, info) = sink.finish()?;
     Ok(Session::new(engine, info, loaded, reporter.finish()))
 }
 

@@ -290,7 +290,7 @@ fn number(id: RequestId) -> u32 {
 }
 
 #[cfg(target_arch = "wasm32")]
-fn wasm_bytes() -> usize {
+pub(crate) fn wasm_bytes() -> usize {
     /// Fixed by the WebAssembly specification.
     const PAGE: usize = 65536;
     core::arch::wasm32::memory_size::<0>() * PAGE
@@ -298,6 +298,6 @@ fn wasm_bytes() -> usize {
 
 /// There is no module, and so no memory of one, in a native build of this crate.
 #[cfg(not(target_arch = "wasm32"))]
-fn wasm_bytes() -> usize {
+pub(crate) fn wasm_bytes() -> usize {
     0
 }

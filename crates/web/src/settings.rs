@@ -6,6 +6,7 @@ use serde::Deserialize;
 use tsify::Tsify;
 
 use crate::io::{LoadOptions, Local};
+use crate::request::Prompt;
 
 /// Tokens of context when the page names none: enough for a long conversation, and small enough
 /// that the cache of a model for phones fits beside its weights.
@@ -73,7 +74,7 @@ pub enum KvCache {
 }
 
 /// How the engine is set up.
-#[derive(Deserialize, Tsify, Default, Clone, Copy)]
+#[derive(Deserialize, Tsify, Default)]
 #[serde(rename_all = "camelCase", default)]
 pub struct EngineSettings {
     /// Tokens one request may have, prompt and answer together; at most what the model was trained
@@ -83,11 +84,19 @@ pub struct EngineSettings {
     /// Number format of the key-value cache.
     #[tsify(optional)]
     kv_cache: KvCache,
+    /// A prompt to compute while the model arrives: the request that then comes with it is answered at once.
+    #[tsify(optional)]
+    prefill: Option<Prompt>,
 }
 
 impl EngineSettings {
+    /// The prompt to compute while the model arrives.
+    pub(crate) fn take_prompt(&mut self) -> Option<engine::Prompt> {
+        self.prefill.take().map(engine::Prompt::from)
+    }
+
     /// The engine's options for a model trained on `trained` tokens of context.
-    pub(crate) fn into_options(self, trained: usize) -> engine::EngineOptions {
+    pub(crate) fn to_options(&self, trained: usize) -> engine::EngineOptions {
         let context = self.context_length.unwrap_or(DEFAULT_CONTEXT).min(trained);
         engine::EngineOptions {
             kv: match self.kv_cache {
@@ -113,7 +122,7 @@ mod tests {
                 context_length: asked,
                 ..EngineSettings::default()
             };
-            settings.into_options(trained).context_length
+            settings.to_options(trained).context_length
         };
         assert_eq!(context(Some(512), 2048), 512);
         assert_eq!(context(Some(9000), 2048), 2048);

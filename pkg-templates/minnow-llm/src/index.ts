@@ -5,11 +5,11 @@ export type { ChatCompletions } from "./chat.js";
 export type { Completions } from "./completions.js";
 export { type ErrorCode, MinnowError } from "./errors.js";
 export type { RequestOptions } from "./generation.js";
-export { type LoadOptions, Minnow, type MinnowInfo, type TemplateOptions, type TokenizeOptions } from "./minnow.js";
+export { type EngineOptions, type LoadOptions, Minnow, type MinnowInfo, type TemplateOptions, type TokenizeOptions } from "./minnow.js";
 export type { InspectOptions, ModelStore, PullOptions } from "./models.js";
 export type * from "./openai.js";
 export type { FetchOptions, ModelSource } from "./source.js";
 export type { Stream } from "./stream.js";
 export type {
-  ChatMessage, Loaded, LoadTimes, Memory, Metrics, ModelInfo, Progress, SessionInfo, Stage, StoredModel, Timings, TokenLogprobs, TokenProbability, ToolCall, Usage as StorageUsage, Verification,
+  ChatMessage, Loaded, LoadTimes, Memory, Metrics, ModelInfo, Needs, Prediction, Progress, SessionInfo, Stage, StoredModel, Timings, TokenLogprobs, TokenProbability, ToolCall, Usage as StorageUsage, Verification,
 } from "./wasm/simd/minnow.js";

@@ -4,13 +4,21 @@ import type { WorkerClient } from "./client.js";
 import { Completions } from "./completions.js";
 import { MinnowError } from "./errors.js";
 import { launch } from "./launch.js";
-import { ModelStore } from "./models.js";
+import { ModelStore, withWorker } from "./models.js";
 import { askToKeep } from "./persistence.js";
 import { type FetchOptions, type ModelSource, toFetchSettings, toSourceInput, toTransfer } from "./source.js";
-import type { ChatInput, ChatMessage, EngineSettings, Metrics, Progress, SessionInfo } from "./wasm/simd/minnow.js";
-import type { WorkerApi } from "./worker.js";
+import type { ChatInput, ChatMessage, EngineSettings, FetchSettings, Metrics, Prediction, Progress, Prompt, SessionInfo } from "./wasm/simd/minnow.js";
+import type { SourceInput, WorkerApi } from "./worker.js";
 
-export interface LoadOptions extends FetchOptions, EngineSettings, Wishes {
+export interface EngineOptions extends Omit<EngineSettings, "prefill"> {
+  /**
+   * A text or a conversation to compute while the model arrives: the completion that is then asked for with it begins at
+   * once. A conversation is taken as `chat.completions.create` takes it without tools.
+   */
+  prefill?: string | ChatMessage[];
+}
+
+export interface LoadOptions extends FetchOptions, EngineOptions, Wishes {
   /** Called as bytes arrive, and when a new stage begins. */
   onProgress?: (progress: Progress) => void;
   /** Ends the load, in every stage. */
@@ -66,19 +74,24 @@ export class Minnow implements AsyncDisposable {
    * by then is kept for the next time.
    */
   static async load(source: ModelSource, options: LoadOptions = {}): Promise<Minnow> {
-    const { onProgress, signal, variant, threads, contextLength, kvCache, ...fetching } = options;
+    const { onProgress, signal, variant, threads } = options;
     signal?.throwIfAborted();
-    const input = toSourceInput(source);
-    const engine: EngineSettings = { ...(contextLength !== undefined && { contextLength }), ...(kvCache && { kvCache }) };
+    const args = toArguments(source, options);
     const { client, ...choice } = await launch({ variant, threads }, signal);
     try {
-      const session = await client.call("load", [input, toFetchSettings(fetching), engine], { signal, onEvent: onProgress, transfer: toTransfer(source) });
+      const session = await client.call("load", args, { signal, onEvent: onProgress, transfer: toTransfer(source) });
       askToKeep(session.loaded);
       return new Minnow(client, { ...session, ...choice });
     } catch (error) {
       void client.close(new MinnowError("model_not_loaded", "the model could not be loaded"));
       throw error;
     }
+  }
+
+  /** Predicts whether a model runs here, and how fast, from its header and a short measurement; nothing else is downloaded. */
+  static canRun(source: ModelSource, options: FetchOptions & EngineOptions & { signal?: AbortSignal } = {}): Promise<Prediction> {
+    const { signal } = options;
+    return withWorker((client) => client.call("canRun", toArguments(source, options), { signal, transfer: toTransfer(source) }));
   }
 
   /** What this browser has, and so what Minnow will use; loads and downloads nothing. */
@@ -98,7 +111,7 @@ export class Minnow implements AsyncDisposable {
 
   /** How many tokens a text is, or a conversation with its template around it. */
   countTokens(prompt: string | ChatMessage[], options: TemplateOptions = {}): Promise<number> {
-    return this.#client.call("countTokens", [typeof prompt === "string" ? { text: prompt } : { chat: toChatInput(prompt, options) }]);
+    return this.#client.call("countTokens", [toPrompt(prompt, options)]);
   }
 
   /** The prompt that a conversation becomes with the model's own template. */
@@ -120,6 +133,16 @@ export class Minnow implements AsyncDisposable {
   [Symbol.asyncDispose](): Promise<void> {
     return this.unload();
   }
+}
+
+function toArguments(source: ModelSource, options: FetchOptions & EngineOptions): [SourceInput, FetchSettings, EngineSettings] {
+  const { contextLength, kvCache, prefill } = options;
+  const engine = { ...(contextLength !== undefined && { contextLength }), ...(kvCache && { kvCache }), ...(prefill && { prefill: toPrompt(prefill) }) };
+  return [toSourceInput(source), toFetchSettings(options), engine];
+}
+
+function toPrompt(prompt: string | ChatMessage[], options: TemplateOptions = {}): Prompt {
+  return typeof prompt === "string" ? { text: prompt } : { chat: toChatInput(prompt, options) };
 }
 
 function toChatInput(messages: ChatMessage[], options: TemplateOptions): ChatInput {

@@ -58,7 +58,7 @@ export class ModelStore {
 }
 
 /** The store lives in a worker of its own for the time of a call. */
-async function withWorker<T>(use: (client: WorkerClient<WorkerApi>) => Promise<T>): Promise<T> {
+export async function withWorker<T>(use: (client: WorkerClient<WorkerApi>) => Promise<T>): Promise<T> {
   const client = await launchStore();
   try {
     return await use(client);

@@ -5,7 +5,7 @@ import type { Call } from "./rpc.js";
 import { serve } from "./server.js";
 import type * as Wasm from "./wasm/simd/minnow.js";
 import type {
-  ChatInput, EngineSettings, ErrorReport, FetchSettings, GenerateRequest, Loaded, Metrics, ModelInfo, Progress, Prompt, Session, SessionInfo, StepEvent, StoredModel, Usage, Verification,
+  ChatInput, EngineSettings, ErrorReport, FetchSettings, GenerateRequest, Loaded, Metrics, ModelInfo, Prediction, Progress, Prompt, Session, SessionInfo, StepEvent, StoredModel, Usage, Verification,
 } from "./wasm/simd/minnow.js";
 
 type FinishedEvent = Extract<StepEvent, { type: "finished" }>;
@@ -66,6 +66,11 @@ function createApi(wasm: Module, instantiate: (threads: number) => Promise<unkno
     async inspect(call: Call, source: SourceInput, fetching: FetchSettings): Promise<ModelInfo> {
       const { addresses, files } = split(source);
       return wasm.inspect(addresses, files, fetching, call.signal);
+    },
+
+    async canRun(call: Call, source: SourceInput, fetching: FetchSettings, engine: EngineSettings): Promise<Prediction> {
+      const { addresses, files } = split(source);
+      return wasm.canRun(addresses, files, fetching, engine, call.signal);
     },
 
     async listModels(_: Call): Promise<StoredModel[]> {

@@ -58,6 +58,13 @@ pub(super) fn indexed_db() -> Option<IdbFactory> {
     global(&["indexedDB"]).map(JsCast::unchecked_into)
 }
 
+/// Bytes of memory that the device has, as far as the browser tells: rounded, and 8 GiB for any more.
+pub(crate) fn device_memory() -> Option<u64> {
+    const GIB: f64 = (1_u64 << 30) as f64;
+    // A quarter of a GiB at least, eight at most.
+    Some((global(&["navigator", "deviceMemory"])?.as_f64()? * GIB) as u64)
+}
+
 /// The origin of the page; `None` where it has none.
 pub(super) fn page_origin() -> Option<String> {
     global(&["location", "origin"])?.as_string()

@@ -15,8 +15,10 @@ mod resolve;
 mod store;
 mod types;
 
+pub(crate) use globals::device_memory;
 pub use load::load;
 pub use models::{clear, list, remove, usage, verify};
+pub(crate) use quota::fits;
 pub use types::{
     LoadOptions, Loaded, Local, Progress, Stage, StoredModel, TensorSink, Usage, Verification,
 };

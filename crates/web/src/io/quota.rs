@@ -53,6 +53,11 @@ pub(super) async fn room_for(wanted: u64) -> Result<(), Shortage> {
     })
 }
 
+/// Whether `bytes` more fit, as far as the browser tells.
+pub(crate) async fn fits(bytes: u64) -> bool {
+    room_for(bytes).await.is_ok()
+}
+
 /// Bytes used and granted.
 pub(super) async fn estimate() -> Option<(u64, u64)> {
     let promise = globals::storage_manager()?.estimate().ok()?;
