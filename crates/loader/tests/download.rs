@@ -1,97 +1,11 @@
-//! Loads in a simulated world: each fault by itself, and all of them at random.
+//! Loads in a simulated world, one fault at a time.
 
 mod sim;
 
-use std::collections::BTreeMap;
-
 use loader::record::{ChunkId, JournalEntry};
-use loader::{Digest, Error, ErrorKind, ModelSpec, Source};
-use proptest::prelude::*;
-use sim::{CHUNK, Dice, End, Faults, Tensors, World, file, tensors_of, wrong_chunks};
-
-const NAMES: [&str; 8] = ["a", "b", "c", "d", "e", "f", "g", "h"];
-
-struct Case {
-    world: World,
-    model: ModelSpec,
-    addresses: Vec<String>,
-}
-
-impl Case {
-    /// A model served at `source`, its whole files cut into the source's parts.
-    fn new(source: &[&str], files: &[Vec<u8>], seed: u64) -> Self {
-        let model = ModelSpec::from_source(&Source::parse_list(source).unwrap()).unwrap();
-        let mut addresses = Vec::new();
-        let mut server = BTreeMap::new();
-        for (spec, bytes) in model.files.iter().zip(files) {
-            let piece = bytes.len().div_ceil(spec.parts.len()).max(1);
-            let pieces = bytes.chunks(piece).chain([&[][..]]);
-            for (part, bytes) in spec.parts.iter().zip(pieces) {
-                let loader::files::Location::Url(url) = &part.location else {
-                    panic!("{part:?}")
-                };
-                addresses.push(url.to_string());
-                server.insert(url.to_string(), bytes.to_vec());
-            }
-        }
-        Self {
-            world: World::new(server, seed),
-            model,
-            addresses,
-        }
-    }
-
-    fn single(seed: u64) -> (Self, Tensors) {
-        let files = [file(&NAMES, None, seed)];
-        (
-            Self::new(&["https://h.org/m.gguf"], &files, seed),
-            tensors_of(&files),
-        )
-    }
-
-    /// The publisher's hashes are known, as they are from a hub.
-    fn with_hashes(mut self, files: &[Vec<u8>]) -> Self {
-        for (spec, bytes) in self.model.files.iter_mut().zip(files) {
-            spec.sha256 = Some(Digest::of(bytes));
-        }
-        self
-    }
-
-    fn load(&mut self) -> End {
-        self.world.load(&self.model, None)
-    }
-
-    #[track_caller]
-    fn expect(&mut self, expected: &Tensors) -> loader::download::Summary {
-        match self.load() {
-            End::Done(summary, tensors) => {
-                assert_eq!(&tensors, expected);
-                summary
-            }
-            other => panic!("{other:?}"),
-        }
-    }
-
-    #[track_caller]
-    fn expect_failure(&mut self) -> Error {
-        match self.load() {
-            End::Failed(error) => error,
-            other => panic!("{other:?}"),
-        }
-    }
-
-    fn is_clean(&self) -> bool {
-        self.world.record.is_none() && self.world.chunks.is_empty() && self.world.journal.is_empty()
-    }
-
-    fn size(&self) -> u64 {
-        self.world
-            .server
-            .values()
-            .map(|bytes| bytes.len() as u64)
-            .sum()
-    }
-}
+use loader::{Digest, Error, ErrorKind};
+use sim::case::{Case, NAMES};
+use sim::{CHUNK, Faults, World, file, tensors_of, wrong_chunks};
 
 #[test]
 fn the_second_load_needs_no_network() {
@@ -107,10 +21,7 @@ fn the_second_load_needs_no_network() {
 #[test]
 fn a_killed_download_fetches_only_the_rest() {
     let (mut case, expected) = Case::single(2);
-    assert!(matches!(
-        case.world.load(&case.model, Some(24)),
-        End::Killed
-    ));
+    case.kill_after(24);
     let held: usize = case.world.chunks.values().map(Vec::len).sum();
     assert!(held >= 2 * CHUNK as usize, "{held}");
     let received = case.world.received;
@@ -142,14 +53,9 @@ fn a_damaged_chunk_is_fetched_alone() {
 #[test]
 fn a_file_that_changed_is_begun_again() {
     let (mut case, _) = Case::single(4);
-    assert!(matches!(
-        case.world.load(&case.model, Some(24)),
-        End::Killed
-    ));
+    case.kill_after(24);
     let newer = file(&NAMES, None, 99);
-    case.world
-        .server
-        .insert(case.addresses[0].clone(), newer.clone());
+    case.replace(&newer);
     case.world.version += 1;
     case.expect(&tensors_of([&newer]));
     assert!(wrong_chunks(&case.world, &case.addresses).is_empty());
@@ -161,9 +67,7 @@ fn a_damaged_chunk_of_a_file_that_changed_begins_it_again() {
     case.expect(&expected);
     case.world.chunks.clear();
     let newer = file(&NAMES, None, 98);
-    case.world
-        .server
-        .insert(case.addresses[0].clone(), newer.clone());
+    case.replace(&newer);
     // Nothing but the bytes tells.
     case.world.faults = Faults {
         hidden: 100,
@@ -322,10 +226,7 @@ fn a_record_that_makes_no_sense_is_not_believed() {
 #[test]
 fn a_load_that_may_not_store_reads_the_store_and_leaves_it_alone() {
     let (mut case, expected) = Case::single(16);
-    assert!(matches!(
-        case.world.load(&case.model, Some(24)),
-        End::Killed
-    ));
+    case.kill_after(24);
     let (record, journal) = (case.world.record.clone(), case.world.journal.clone());
     case.world.store = false;
     let held: u64 = journal.values().map(|entry| u64::from(entry.length)).sum();
@@ -333,9 +234,7 @@ fn a_load_that_may_not_store_reads_the_store_and_leaves_it_alone() {
     assert_eq!((summary.stored, summary.read), (false, held));
     // Not even a change of the file is its business.
     let newer = file(&NAMES, None, 97);
-    case.world
-        .server
-        .insert(case.addresses[0].clone(), newer.clone());
+    case.replace(&newer);
     case.world.version += 1;
     case.expect(&tensors_of([&newer]));
     assert_eq!(
@@ -347,10 +246,7 @@ fn a_load_that_may_not_store_reads_the_store_and_leaves_it_alone() {
 #[test]
 fn a_server_that_is_down_ends_in_an_error_that_keeps_what_came() {
     let (mut case, expected) = Case::single(13);
-    assert!(matches!(
-        case.world.load(&case.model, Some(24)),
-        End::Killed
-    ));
+    case.kill_after(24);
     let held = case.world.chunks.len();
     case.world.faults = Faults {
         refused: 100,
@@ -374,115 +270,60 @@ fn a_server_without_ranges_is_enough() {
         whole: 100,
         ..Faults::default()
     };
-    assert!(matches!(
-        case.world.load(&case.model, Some(24)),
-        End::Killed
-    ));
+    case.kill_after(24);
     case.expect(&expected);
 }
 
-fn faults() -> impl Strategy<Value = Faults> {
-    prop::array::uniform11(prop_oneof![2 => Just(0_u64), 1 => 1_u64..40]).prop_map(
-        |[
-            refused,
-            unavailable,
-            portal,
-            wrong_range,
-            whole,
-            cut,
-            flipped,
-            full,
-            unreadable,
-            hidden,
-            replaced,
-        ]| Faults {
-            refused,
-            unavailable,
-            portal,
-            wrong_range,
-            whole,
-            cut,
-            flipped,
-            full: full / 8,
-            unreadable,
-            hidden,
-            replaced,
-        },
-    )
+#[test]
+fn a_mirror_takes_over_where_the_first_place_fails() {
+    let files = [file(&NAMES, None, 20)];
+    let mirror = ["https://mirror.org/other.gguf"];
+    let mut case = Case::new(&["https://h.org/m.gguf"], &files, 20)
+        .with_hashes(&files)
+        .with_mirror(&mirror, &files);
+    case.kill_after(24);
+    let held = case.world.chunks.len() as u64 * u64::from(CHUNK);
+    case.world.server.remove("https://h.org/m.gguf");
+    let summary = case.expect(&tensors_of(&files));
+    assert_eq!(
+        summary.read, held,
+        "the hash tells that it is the same file"
+    );
+    assert_eq!(
+        case.world.record.as_ref().unwrap().files[0].parts[0].url,
+        mirror[0]
+    );
+    case.world.server.clear();
+    assert_eq!(case.expect(&tensors_of(&files)).downloaded, 0);
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 3000, failure_persistence: None, ..ProptestConfig::default() })]
+#[test]
+fn what_two_places_without_a_hash_have_is_not_mixed() {
+    let files = [file(&NAMES, None, 21)];
+    let others = [file(&NAMES, None, 22)];
+    let mut case = Case::new(&["https://h.org/m.gguf"], &files, 21)
+        .with_mirror(&["https://mirror.org/m.gguf"], &others);
+    case.kill_after(24);
+    case.world.server.remove("https://h.org/m.gguf");
+    let summary = case.expect(&tensors_of(&others));
+    assert_eq!(summary.read, 0);
+    // What was begun at the second place goes on there, although the first is back.
+    let (mut case, expected) = (case, tensors_of(&others));
+    case.replace(&files[0]);
+    assert_eq!(case.expect(&expected).downloaded, 0);
+}
 
-    /// The world itself asserts, at every step, that no chunk is stored under another's hash, that nothing is stored
-    /// before the headers are judged, and that no chunk is fetched that is stored and right.
-    #[test]
-    fn any_schedule_of_faults_ends_with_the_right_bytes_or_a_reason(
-        seed in any::<u64>(),
-        faults in faults(),
-        shape in 0_u8..3,
-        kills in prop::collection::vec(0_usize..60, 0..5),
-        damage in any::<bool>(),
-    ) {
-        let contents = |seed: u64| match shape {
-            0 => vec![file(&NAMES, None, seed)],
-            1 => vec![file(&NAMES[..2], Some((0, 2, 8)), seed), file(&NAMES[2..], Some((1, 2, 8)), seed ^ 1)],
-            _ => vec![file(&NAMES, None, seed)],
-        };
-        let source: &[&str] = match shape {
-            0 => &["https://h.org/m.gguf"],
-            1 => &["https://h.org/m-00001-of-00002.gguf"],
-            _ => &["https://h.org/m.gguf.part1of3"],
-        };
-        let files = contents(seed);
-        let newer = contents(seed ^ 77);
-        let mut case = Case::new(source, &files, seed);
-        case.world.next_versions.push(Case::new(source, &newer, seed).world.server);
-        // Flipped bytes can only be noticed against a hash, and a hash fits one version.
-        let hashed = faults.flipped > 0;
-        if hashed {
-            case = case.with_hashes(&files);
-        }
-        // Nor can a change be noticed that the server hides, or that falls between the first requests for two addresses.
-        let noticeable = !hashed && faults.hidden == 0 && shape == 0;
-        case.world.faults = Faults { replaced: if noticeable { faults.replaced } else { 0 }, ..faults };
-        let versions = [tensors_of(&files), tensors_of(&newer)];
-
-        let mut ended = Vec::new();
-        for kill in kills.into_iter().map(Some).chain([None]) {
-            match case.world.load(&case.model, kill) {
-                End::Done(summary, tensors) => {
-                    prop_assert!(versions.contains(&tensors), "wrong bytes delivered");
-                    if summary.stored && tensors == versions[case.world.version as usize - 1] {
-                        prop_assert_eq!(wrong_chunks(&case.world, &case.addresses), [].into());
-                    }
-                    if !summary.stored {
-                        prop_assert!(summary.not_stored.is_some());
-                        let was_whole = case.world.record.as_ref().is_some_and(|record| record.complete);
-                        prop_assert!(was_whole || case.is_clean());
-                    }
-                    ended.push(true);
-                }
-                End::Failed(error) => {
-                    prop_assert!(error.keeps_progress() || case.is_clean(), "{error}");
-                    ended.push(false);
-                }
-                End::Killed => {}
-            }
-            let chunks: Vec<ChunkId> = case.world.chunks.keys().copied().collect();
-            if damage && let Some(chunk) = chunks.get(Dice(seed).roll(1 + chunks.len() as u64) as usize) {
-                case.world.chunks.get_mut(chunk).unwrap()[0] ^= 1;
-            }
-        }
-        prop_assert!(!ended.is_empty());
-
-        // When the trouble is over, the model loads.
-        case.world.faults = Faults::default();
-        if !hashed || case.world.version == 1 {
-            let end = case.load();
-            let End::Done(summary, tensors) = end else { panic!("no trouble, but {end:?}") };
-            prop_assert!(summary.stored);
-            prop_assert!(versions.contains(&tensors));
-        }
-    }
+#[test]
+fn a_place_with_something_else_is_passed_over() {
+    let files = [file(&NAMES, None, 23)];
+    let page = [b"<html>moved</html>".to_vec()];
+    let mut case = Case::new(&["https://h.org/m.gguf"], &page, 23)
+        .with_mirror(&["https://b.org/m.gguf"], &[files[0][..300].to_vec()])
+        .with_mirror(&["https://c.org/m.gguf"], &files);
+    case.expect(&tensors_of(&files));
+    case.world.server.remove("https://c.org/m.gguf");
+    case.world.chunks.clear();
+    case.world.journal.clear();
+    let error = case.expect_failure();
+    assert!(case.is_clean(), "{error}");
 }

@@ -1,5 +1,9 @@
 //! A world for downloads: a server, a store, and faults, all driven by one seeded schedule.
 
+#![allow(dead_code, reason = "each test crate uses a part")]
+
+pub(crate) mod case;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use gguf::{TensorType, Writer};
