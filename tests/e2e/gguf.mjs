@@ -5,6 +5,7 @@ const MAGIC = "GGUF";
 const VERSION = 3;
 const ALIGNMENT = 32;
 const U16 = 2;
+const U32 = 4;
 const I32 = 5;
 const STRING = 8;
 const ARRAY = 9;
@@ -61,6 +62,12 @@ export function write({ entries, tensors }) {
 export function withString(file, key, value) {
   const { entries, tensors } = parse(file);
   return write({ entries: entries.map((entry) => (entry.key === key ? { key, type: STRING, bytes: string(value) } : entry)), tensors });
+}
+
+/** The same model with another value for a number's key. */
+export function withU32(file, key, value) {
+  const { entries, tensors } = parse(file);
+  return write({ entries: entries.map((entry) => (entry.key === key ? { key, type: U32, bytes: u32(value) } : entry)), tensors });
 }
 
 /** The same model with tensors of one type labelled as another. */

@@ -1,0 +1,74 @@
+// What is known and done before a model is there: whether it can run, and a prompt computed while it arrives.
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { withString, withU32 } from "./gguf.mjs";
+import { BIG, TIMEOUT, big, models, mustLeaveNothing, page, server, tiny } from "./loading.mjs";
+
+/** Tokens for which no key-value cache fits the addresses of a module. */
+const ENDLESS = 1 << 24;
+
+const canRun = (source, options = {}) =>
+  page.evaluate(async ({ source, options }) => (await import("/pkg/index.js")).Minnow.canRun(source, options), { source, options });
+
+describe("canRun", TIMEOUT, () => {
+  test("a model that fits is predicted from its header", async () => {
+    const { ok, memory, memoryLimit, storage, tokensPerSecond } = await canRun(BIG, { contextLength: 512 });
+    assert.equal(ok, true);
+    assert.deepEqual(storage, { size: big.length, fits: true });
+    assert.ok(server.bytesSent(BIG) < big.length / 4, "more than the header was downloaded");
+    assert.ok(tokensPerSecond > 1, `${tokensPerSecond} tokens a second`);
+    assert.ok(memory.weights + memory.kv + memory.scratch < memoryLimit);
+    assert.deepEqual(await models(), []);
+    const loaded = await page.evaluate(async (source) => {
+      const minnow = await (await import("/pkg/index.js")).Minnow.load(source, { contextLength: 512 });
+      await minnow.unload();
+      return minnow.info.memory.weights;
+    }, BIG);
+    assert.equal(loaded, memory.weights);
+  });
+
+  test("what cannot run says why, and loading it fails before the download", async () => {
+    server.setFile("/endless.gguf", withU32(tiny["llama-f32"], "llama.context_length", ENDLESS));
+    const options = { contextLength: ENDLESS, kvCache: "f32" };
+    const { ok, code, reason, memory } = await canRun("/endless.gguf", options);
+    assert.deepEqual([ok, code], [false, "out_of_memory"]);
+    assert.match(reason, new RegExp(`${memory.kv} for the key-value cache`));
+    const error = await mustLeaveNothing("/endless.gguf", "out_of_memory", options);
+    assert.equal(error.message, reason);
+
+    server.setFile("/mamba.gguf", withString(tiny["llama-f32"], "general.architecture", "mamba"));
+    assert.equal((await canRun("/mamba.gguf")).code, "unknown_architecture");
+  });
+});
+
+describe("a prompt computed while the model arrives", TIMEOUT, () => {
+  const PROMPT = "The sea is wide, and the boat is small; ".repeat(20);
+
+  const firstToken = (options) =>
+    page.evaluate(
+      async ({ source, prompt, options }) => {
+        const { Minnow } = await import("/pkg/index.js");
+        const minnow = await Minnow.load(source, { contextLength: 512, ...options });
+        const began = performance.now();
+        const answer = await minnow.completions.create({ prompt, max_tokens: 4, temperature: 0 });
+        const ms = performance.now() - began;
+        await minnow.unload();
+        return { text: answer.choices[0].text, usage: answer.usage, timings: answer.timings, ms };
+      },
+      { source: BIG, prompt: PROMPT, options },
+    );
+
+  test("only its last token is left, and the answer is the same", async () => {
+    const late = await firstToken({});
+    const early = await firstToken({ prefill: PROMPT });
+    assert.equal(early.text, late.text);
+    assert.equal(early.timings.prompt_n, 1);
+    assert.equal(late.timings.prompt_n, late.usage.prompt_tokens);
+    assert.equal(early.usage.prompt_tokens, late.usage.prompt_tokens);
+  });
+
+  test("a prompt that leaves no room for an answer is refused before the download", async () => {
+    const error = await mustLeaveNothing(BIG, "context_overflow", { contextLength: 64, prefill: PROMPT });
+    assert.match(error.message, /64/);
+  });
+});
