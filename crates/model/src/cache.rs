@@ -74,7 +74,7 @@ pub(crate) fn layouts(
                 .filter(|&layer| config.window(layer) == window)
                 .count();
             let layout = KvLayout::new(
-                kv,
+                config.kv_type(kv),
                 layers,
                 config.kv_heads,
                 config.key_length,

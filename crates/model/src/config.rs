@@ -2,7 +2,7 @@
 
 use gguf::Header;
 use kernels::activation::Activation;
-use kernels::kv::{LANES, MAX_HEAD_LENGTH};
+use kernels::kv::{KvType, LANES, MAX_HEAD_LENGTH};
 use kernels::rope::RopeConfig;
 
 use crate::families::{self, Output};
@@ -30,11 +30,15 @@ pub enum Architecture {
     Gemma3,
     /// Phi 3, Phi 3.5 and Phi 4.
     Phi3,
+    /// BERT and the embedding models of its shape.
+    Bert,
+    /// Nomic's BERT: rotated positions and gated feed-forward networks.
+    NomicBert,
 }
 
 impl Architecture {
     /// Every implemented one.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::Llama,
         Self::SmolLm3,
         Self::Qwen2,
@@ -44,6 +48,8 @@ impl Architecture {
         Self::Gemma2,
         Self::Gemma3,
         Self::Phi3,
+        Self::Bert,
+        Self::NomicBert,
     ];
 
     /// The name in `general.architecture`, which is also the prefix of its metadata keys.
@@ -58,6 +64,8 @@ impl Architecture {
             Self::Gemma2 => "gemma2",
             Self::Gemma3 => "gemma3",
             Self::Phi3 => "phi3",
+            Self::Bert => "bert",
+            Self::NomicBert => "nomic-bert",
         }
     }
 
@@ -105,7 +113,7 @@ pub struct Config {
     pub key_length: usize,
     /// Floats of one head's value.
     pub value_length: usize,
-    /// Epsilon of the RMS norms.
+    /// Epsilon of the norms.
     pub norm_epsilon: f32,
     /// What the feed-forward network's gate goes through.
     pub activation: Activation,
@@ -123,8 +131,12 @@ pub struct Config {
     pub long_rope: bool,
     /// The layers that see only the last tokens, if there are such.
     pub sliding_window: Option<SlidingWindow>,
+    /// Whether queries, keys and values are one tensor in the file.
+    pub(crate) fused_attention: bool,
     /// Whether gate and up projections are one tensor in the file.
     pub(crate) fused: bool,
+    /// Kinds of text that a token's embedding is told apart by; 0 where the model does not tell them.
+    pub token_types: usize,
     /// Whether a token sees only itself and those before it, as generating needs; else it sees the whole text.
     pub causal: bool,
     /// How the states of a text's tokens become its embedding.
@@ -160,7 +172,13 @@ pub struct SlidingWindow {
 impl Config {
     /// Whether the model predicts tokens; else it only makes embeddings.
     pub fn generates(&self) -> bool {
-        self.causal
+        self.causal && families::family(self.architecture).output != Output::None
+    }
+
+    /// How keys and values are stored where `wanted` was asked for. Where tokens see those after them, the cache only lasts for
+    /// one pass: there is nothing to gain from small numbers.
+    pub(crate) fn kv_type(&self, wanted: KvType) -> KvType {
+        if self.causal { wanted } else { KvType::F32 }
     }
 
     /// How many tokens each token sees in `layer`, itself included; `None` if all that are before it.
@@ -244,7 +262,7 @@ impl Config {
             kv_heads,
             key_length,
             value_length,
-            norm_epsilon: keys.positive("attention.layer_norm_rms_epsilon")?,
+            norm_epsilon: keys.positive(families::family(architecture).norm_epsilon)?,
             activation: keys.activation(Activation::Silu)?,
             embedding_scale: 1.0,
             attention_scale: match keys.float("attention.scale")? {
@@ -256,7 +274,9 @@ impl Config {
             sliding_window: keys.sliding_window(layers, &rope, None, 0)?,
             rope,
             long_rope: LONG_ROPE_TENSORS.into_iter().any(has),
+            fused_attention: has("blk.0.attn_qkv.weight"),
             fused: false,
+            token_types: 0,
             causal: first
                 .metadata
                 .bool(&keys.full("attention.causal"))?

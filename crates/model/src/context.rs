@@ -16,7 +16,8 @@ pub struct ContextOptions {
     /// Tokens that the key–value cache can hold, of all sequences together; rounded up to whole pages. Memory is
     /// taken page by page as it is needed.
     pub capacity: usize,
-    /// How keys and values are stored.
+    /// How keys and values are stored. Where tokens see those after them, nothing is read again in a later call, and they
+    /// are 32-bit floats whatever this says.
     pub kv: KvType,
     /// Tokens that any one sequence will have at most. Models with LongRoPE rotate by other factors where that is more than
     /// they were first trained for.

@@ -1,6 +1,6 @@
 //! Embeddings: what the states of a text's tokens come to, and the scores of ranking heads.
 
-use kernels::{Activations, Pool, softmax::softmax};
+use kernels::{Activations, Pool, activation::soft_cap, softmax::softmax};
 
 use crate::step::project;
 use crate::weights::RankingHead;
@@ -62,7 +62,8 @@ impl Embedding {
     /// Begins the embedding of a text of `tokens`, pooled as the model's file says unless `pooling` is given.
     ///
     /// # Errors
-    /// [`Error::EmptyInput`]; [`Error::NoRankingHead`] if scores are asked of a model without such a head.
+    /// [`Error::EmptyInput`]; [`Error::BeyondPositions`] if the model has no embeddings for so many positions;
+    /// [`Error::NoRankingHead`] if scores are asked of a model without such a head.
     pub fn new(
         context: &mut Context,
         tokens: Vec<u32>,
@@ -72,6 +73,13 @@ impl Embedding {
         let pooling = pooling.unwrap_or(model.config.pooling);
         if tokens.is_empty() {
             return Err(Error::EmptyInput);
+        }
+        let longest = model.config.context_length;
+        if model.positions.is_some() && tokens.len() > longest {
+            return Err(Error::BeyondPositions {
+                tokens: tokens.len(),
+                positions: longest,
+            });
         }
         if pooling == Pooling::Rank && model.ranking.is_none() {
             return Err(Error::NoRankingHead);
@@ -177,10 +185,17 @@ impl Embedding {
 }
 
 impl RankingHead {
-    /// `W · state + b`, as probabilities where the family wants them.
+    /// `W tanh(W_inner · state + b_inner) + b`, or `W · state + b`, as probabilities where the family wants them.
     fn scores(&self, pool: &dyn Pool, state: &[f32]) -> Vec<f32> {
         let mut x = Activations::new();
         x.reset(1, state.len()).copy_from_slice(state);
+        if let Some(inner) = &self.inner {
+            let mut hidden = vec![0.0; inner.weight.rows()];
+            project(pool, inner, &mut x, &mut hidden);
+            // A cap of 1 is the hyperbolic tangent.
+            soft_cap(1.0, &mut hidden);
+            x.reset(1, hidden.len()).copy_from_slice(&hidden);
+        }
         let mut scores = vec![0.0; self.output.weight.rows()];
         project(pool, &self.output, &mut x, &mut scores);
         if self.softmax {

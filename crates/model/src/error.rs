@@ -175,6 +175,16 @@ pub enum Error {
     /// Logits were asked of a model that only makes embeddings.
     #[error("this model makes embeddings and does not generate text; ask it for an embedding")]
     NoLogits,
+    /// A text is longer than the model has embeddings of positions.
+    #[error(
+        "the text has {tokens} tokens, but the model knows only {positions} positions; split the text"
+    )]
+    BeyondPositions {
+        /// Tokens of the text.
+        tokens: usize,
+        /// Positions the model knows.
+        positions: usize,
+    },
     /// Scores were asked of a model that has no head for them.
     #[error(
         "this model has no ranking head (\"cls.output.weight\"), so it can't score texts; choose a reranker, or another pooling"

@@ -11,7 +11,7 @@ use crate::Config;
 use crate::cache::{Cache, Place};
 use crate::rotation::Ropes;
 use crate::scratch::Scratch;
-use crate::weights::{Attention, FeedForward, Linear, Model};
+use crate::weights::{Attention, FeedForward, LayerNorm, Linear, Model};
 
 pub(crate) use mixture::MixtureScratch;
 
@@ -64,6 +64,40 @@ impl<'a> Step<'a> {
             cache,
             scratch,
         }
+    }
+
+    /// `residual += row of each token's position`
+    pub(crate) fn add_positions(&mut self, rows: &Matrix) {
+        let positions = std::mem::take(&mut self.scratch.batch.positions);
+        self.add_embeddings(rows, positions.iter().copied());
+        self.scratch.batch.positions = positions;
+    }
+
+    /// `residual += row of the first kind of text`, which is all there is in a single text
+    pub(crate) fn add_token_type(&mut self, rows: &Matrix) {
+        self.add_embeddings(rows, std::iter::repeat(0));
+    }
+
+    fn add_embeddings(&mut self, rows: &Matrix, indices: impl Iterator<Item = u32>) {
+        let width = self.config.embedding_length;
+        let delta = &mut self.scratch.delta;
+        delta.resize(self.rows * width, 0.0);
+        for (out, index) in delta.chunks_exact_mut(width).zip(indices) {
+            rows.dequantize_row(index as usize, out);
+        }
+        self.add_delta();
+    }
+
+    /// `residual = LayerNorm(residual)`, `normed = residual`
+    pub(crate) fn layer_norm(&mut self, norm: &LayerNorm) {
+        let scratch = &mut *self.scratch;
+        let epsilon = self.config.norm_epsilon;
+        let width = self.config.embedding_length;
+        for_rows(self.pool, &mut scratch.residual, width, &|_, rows| {
+            norm::layer_norm_in_place(rows, &norm.weight, &norm.bias, epsilon);
+        });
+        let normed = scratch.normed.reset(self.rows, width);
+        normed.copy_from_slice(&scratch.residual);
     }
 
     /// `normed = RMSNorm(residual) · weight`, of the rows that are still computed
@@ -141,6 +175,7 @@ impl<'a> Step<'a> {
                 scale: config.attention_scale,
                 soft_cap: config.attention_soft_cap,
                 window: kind.window(),
+                causal: config.causal,
                 values: &scratch.queries,
             },
             out,
@@ -181,20 +216,23 @@ impl<'a> Step<'a> {
         self.add_feed_forward_output(&weights.down);
     }
 
-    /// `gated = activation(gate · normed) ⊙ (up · normed)`
+    /// `gated = activation(gate · normed) ⊙ (up · normed)`, or, without a gate, `gated = activation(up · normed)`
     pub(crate) fn project_gated(&mut self, weights: &FeedForward) {
         let scratch = &mut *self.scratch;
         let width = self.config.feed_forward_length;
-        for (linear, out) in [
-            (&weights.gate, &mut scratch.gate),
-            (&weights.up, &mut scratch.up),
-        ] {
-            out.resize(self.rows * width, 0.0);
-            project(self.pool, linear, &mut scratch.normed, out);
+        // A network without a gate is one whose gate multiplies ones.
+        let gate = weights.gate.as_ref().unwrap_or(&weights.up);
+        scratch.gate.resize(self.rows * width, 0.0);
+        project(self.pool, gate, &mut scratch.normed, &mut scratch.gate);
+        scratch.up.resize(self.rows * width, 0.0);
+        if weights.gate.is_some() {
+            project(self.pool, &weights.up, &mut scratch.normed, &mut scratch.up);
+        } else {
+            scratch.up.fill(1.0);
         }
         let gated = scratch.gated.reset(self.rows, width);
         let activation = self.config.activation;
-        gate(
+        apply_gate(
             self.pool,
             activation,
             &scratch.gate,
@@ -328,7 +366,7 @@ pub(crate) fn project(pool: &dyn Pool, linear: &Linear, x: &mut Activations, out
 }
 
 /// `out = activation(gate) ⊙ up`, rows of `width`.
-fn gate(
+fn apply_gate(
     pool: &dyn Pool,
     activation: Activation,
     gate: &[f32],

@@ -6,7 +6,7 @@ use gguf::{Header, TensorInfo, TensorType};
 use kernels::{Format, Matrix, Packer};
 
 use crate::config::LONG_ROPE_TENSORS;
-use crate::weights::Linear;
+use crate::weights::{LayerNorm, Linear};
 use crate::{Config, Error, Pooling, families};
 
 /// What a tensor is used as.
@@ -81,6 +81,21 @@ impl Specs {
         self.push(name.to_owned(), Shape::Vector { len }, false, None);
     }
 
+    pub(crate) fn optional_matrix(&mut self, name: &str, columns: usize, rows: usize) {
+        self.push(
+            name.to_owned(),
+            Shape::Matrix { columns, rows },
+            false,
+            None,
+        );
+    }
+
+    /// A layer norm of the residual stream.
+    pub(crate) fn layer_norm(&mut self, name: &str, config: &Config) {
+        self.vector(&format!("{name}.weight"), config.embedding_length);
+        self.vector(&format!("{name}.bias"), config.embedding_length);
+    }
+
     /// What the frequencies of the rotary embedding are divided by.
     pub(crate) fn rope_factors(&mut self, config: &Config) {
         let pairs = config.rope.dims / 2;
@@ -132,8 +147,13 @@ pub(crate) struct LayerSpecs<'a> {
 impl LayerSpecs<'_> {
     /// Grouped-query attention with a norm before it, without biases.
     pub(crate) fn attention(&mut self, config: &Config) {
+        self.vector("attn_norm.weight", config.embedding_length);
+        self.attention_matrices(config);
+    }
+
+    /// The four projections of attention.
+    pub(crate) fn attention_matrices(&mut self, config: &Config) {
         let width = config.embedding_length;
-        self.vector("attn_norm.weight", width);
         self.matrix("attn_q.weight", width, config.heads * config.key_length);
         self.matrix("attn_k.weight", width, config.kv_heads * config.key_length);
         self.matrix(
@@ -150,8 +170,13 @@ impl LayerSpecs<'_> {
 
     /// As [`Self::attention`], with queries, keys and values in one tensor, in this order.
     pub(crate) fn fused_attention(&mut self, config: &Config) {
+        self.vector("attn_norm.weight", config.embedding_length);
+        self.fused_attention_matrices(config);
+    }
+
+    /// As [`Self::attention_matrices`], with queries, keys and values in one tensor.
+    pub(crate) fn fused_attention_matrices(&mut self, config: &Config) {
         let width = config.embedding_length;
-        self.vector("attn_norm.weight", width);
         self.matrix(
             "attn_qkv.weight",
             width,
@@ -202,6 +227,12 @@ impl LayerSpecs<'_> {
         }
     }
 
+    /// A layer norm of the residual stream.
+    pub(crate) fn layer_norm(&mut self, part: &str, config: &Config) {
+        self.vector(&format!("{part}.weight"), config.embedding_length);
+        self.vector(&format!("{part}.bias"), config.embedding_length);
+    }
+
     pub(crate) fn vector(&mut self, part: &str, len: usize) {
         self.push(part, Shape::Vector { len }, true);
     }
@@ -210,7 +241,7 @@ impl LayerSpecs<'_> {
         self.push(part, Shape::Vector { len }, false);
     }
 
-    fn matrix(&mut self, part: &str, columns: usize, rows: usize) {
+    pub(crate) fn matrix(&mut self, part: &str, columns: usize, rows: usize) {
         self.push(part, Shape::Matrix { columns, rows }, true);
     }
 
@@ -373,6 +404,14 @@ impl Loaded {
             scale: scale.first().map_or(1.0, |&scale| scale),
             bias: self.vector(&format!("{name}.bias")),
         })
+    }
+
+    /// Takes a layer norm out: `{name}.weight`, `{name}.bias`.
+    pub(crate) fn norm(&mut self, name: &str) -> LayerNorm {
+        LayerNorm {
+            weight: self.vector(&format!("{name}.weight")),
+            bias: self.vector(&format!("{name}.bias")),
+        }
     }
 
     /// Takes a vector out; one that the files do not have is empty.

@@ -19,6 +19,12 @@ pub struct Model {
     pub(crate) output: Option<Matrix>,
     /// `[vocab_size]` or empty.
     pub(crate) output_bias: Vec<f32>,
+    /// `[context_length, embedding_length]`: what is added to embeddings at each position.
+    pub(crate) positions: Option<Matrix>,
+    /// `[token types, embedding_length]`: what is added to embeddings for each kind of text.
+    pub(crate) token_types: Option<Matrix>,
+    /// Applied to the sum of embeddings; empty in most families.
+    pub(crate) embedding_norm: LayerNorm,
     pub(crate) ranking: Option<RankingHead>,
     pub(crate) weight_bytes: usize,
 }
@@ -38,6 +44,8 @@ impl Model {
 /// Makes scores of a pooled state.
 #[derive(Debug)]
 pub(crate) struct RankingHead {
+    /// `[embedding_length, embedding_length]`, with the hyperbolic tangent after it.
+    pub(crate) inner: Option<Linear>,
     /// `[labels or 1, embedding_length]`
     pub(crate) output: Linear,
     /// Whether the scores are made probabilities.
@@ -82,15 +90,17 @@ pub(crate) struct Attention {
     pub(crate) output: Linear,
     /// `[embedding_length]`, applied to the output before it is added, or empty.
     pub(crate) post_norm: Vec<f32>,
+    /// Applied to the residual stream after it; empty in most families.
+    pub(crate) output_norm: LayerNorm,
 }
 
-/// Gated feed-forward network.
+/// Feed-forward network, gated in most families.
 #[derive(Debug)]
 pub(crate) struct FeedForward {
     /// `[embedding_length]`, applied before.
     pub(crate) norm: Vec<f32>,
     /// `[feed_forward_length, embedding_length]`
-    pub(crate) gate: Linear,
+    pub(crate) gate: Option<Linear>,
     /// `[feed_forward_length, embedding_length]`
     pub(crate) up: Linear,
     /// `[feed_forward_length]`, applied to the gated inner vector, or empty.
@@ -99,6 +109,17 @@ pub(crate) struct FeedForward {
     pub(crate) down: Linear,
     /// `[embedding_length]`, applied to the output before it is added, or empty.
     pub(crate) post_norm: Vec<f32>,
+    /// Applied to the residual stream after it; empty in most families.
+    pub(crate) output_norm: LayerNorm,
+}
+
+/// A layer norm; both empty where a model has none.
+#[derive(Debug)]
+pub(crate) struct LayerNorm {
+    /// `[embedding_length]`
+    pub(crate) weight: Vec<f32>,
+    /// `[embedding_length]`
+    pub(crate) bias: Vec<f32>,
 }
 
 /// A matrix, its scale and a bias.

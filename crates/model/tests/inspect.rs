@@ -220,6 +220,32 @@ fn mixtures_that_are_not_implemented_are_refused_by_key() {
 }
 
 #[test]
+fn keys_of_embedding_models_are_refused_by_name() {
+    for (key, value) in [
+        ("qwen3.pooling_type", Value::from(5u32)),
+        (
+            "qwen3.classifier.output_labels",
+            Array::U32(vec![1, 2]).into(),
+        ),
+    ] {
+        let qwen3 = Parts::new(testkit::Architecture::Qwen3);
+        assert_unsupported(qwen3.set(key, value).config(), key);
+    }
+    let reranker = Parts::new(testkit::Architecture::Qwen3).set("qwen3.pooling_type", 4u32);
+    assert!(matches!(
+        reranker.inspect(),
+        Err(Error::MissingTensor { tensor }) if tensor == "cls.output.weight"
+    ));
+    let bert = Parts::llama()
+        .rename("llama", "bert")
+        .set("bert.attention.layer_norm_epsilon", 1e-12f32);
+    assert!(matches!(
+        bert.config(),
+        Err(Error::MissingKey { key }) if key == "tokenizer.ggml.token_type_count"
+    ));
+}
+
+#[test]
 fn values_of_the_wrong_type_are_refused_by_key() {
     let error = Parts::llama()
         .set("llama.block_count", "two")

@@ -27,6 +27,8 @@ pub(super) struct Head<'a> {
     pub(super) window: usize,
     /// The first token's position in the sequence.
     pub(super) position: usize,
+    /// Each row sees the tokens up to here, even those after it.
+    pub(super) sees_up_to: usize,
     pub(super) out_stride: usize,
     pub(super) out_start: usize,
 }
@@ -77,7 +79,7 @@ impl Head<'_> {
             let visible = self.position + token + 1;
             rows.push(
                 &self.queries[start..][..layout.key_length()],
-                visible.saturating_sub(self.window)..visible,
+                visible.saturating_sub(self.window)..visible.max(self.sees_up_to),
                 token * self.out_stride + self.out_start + head * layout.value_length(),
             );
         }

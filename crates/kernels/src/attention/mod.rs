@@ -59,6 +59,9 @@ pub struct Queries<'a> {
     /// How many tokens each sees, itself included: the last ones. Pages that only hold earlier tokens than all rows of a
     /// span see are not looked at.
     pub window: Option<usize>,
+    /// Whether tokens see none after them. Else they see all that are in the cache and in their span, and there is no
+    /// window.
+    pub causal: bool,
     /// `[rows of all spans, heads, key_length]`
     pub values: &'a [f32],
 }
@@ -66,7 +69,7 @@ pub struct Queries<'a> {
 /// Tokens that are one piece of work: enough for a block to be worth loading, few enough to share among threads.
 const TOKENS_PER_ITEM: usize = 16;
 
-/// Causal attention in `layer` for all rows of all `spans`: `out` is `[rows of all spans, heads, value_length]`.
+/// Attention in `layer` for all rows of all `spans`: `out` is `[rows of all spans, heads, value_length]`.
 ///
 /// # Panics
 /// If the lengths of `out` and the queries do not agree with the spans and the layout, or a page table is too short.
@@ -230,6 +233,10 @@ impl Task for Attend<'_> {
                 },
                 window: queries.window.unwrap_or(usize::MAX),
                 position: item.span.start + item.token,
+                sees_up_to: match queries.causal {
+                    true => 0,
+                    false => item.span.start + item.span.rows,
+                },
                 out_stride: out_heads * layout.value_length(),
                 out_start: (kv_head - item.kv_heads.start) * group * layout.value_length(),
             }

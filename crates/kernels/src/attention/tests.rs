@@ -51,6 +51,7 @@ struct Case {
     shape: Shape,
     window: Option<usize>,
     soft_cap: Option<f32>,
+    causal: bool,
     /// Tokens of each sequence.
     lengths: Vec<usize>,
     /// `[sequences][layers][tokens, kv_heads, key_length]`
@@ -99,6 +100,7 @@ impl Case {
             shape,
             window: None,
             soft_cap: None,
+            causal: true,
             lengths: lengths.to_vec(),
         }
     }
@@ -192,6 +194,7 @@ impl Case {
             scale: 0.25,
             soft_cap: self.soft_cap,
             window: self.window,
+            causal: self.causal,
             values: queries,
         };
         attention_with(isa, &Serial, &cached, layer, spans, &queries, &mut out);
@@ -234,7 +237,11 @@ impl Case {
                     let query = &self.queries[sequence][(token * heads + head) * key_length..]
                         [..key_length];
                     let first = (token + 1).saturating_sub(self.window.unwrap_or(usize::MAX));
-                    let scores: Vec<f64> = (first..=token)
+                    let last = match self.causal {
+                        true => token,
+                        false => self.lengths[sequence] - 1,
+                    };
+                    let scores: Vec<f64> = (first..=last)
                         .map(|seen| {
                             let key = &self.keys[sequence][layer]
                                 [(seen * kv_heads + kv_head) * key_length..];
@@ -320,6 +327,18 @@ fn a_window_and_a_cap_agree_with_the_formula_in_64_bits() {
         let from = [0, 32, 90];
         let out = case.run(Isa::best(), &filled, 0, &from);
         assert_close(&out, &case.reference(0, &from), 1e-5);
+    }
+}
+
+#[test]
+fn tokens_see_those_after_them_where_nothing_is_causal() {
+    for (seed, shape) in SHAPES.into_iter().enumerate() {
+        let mut case = Case::new(shape, &[1, 33, 70, 97], 1.0, 50 + seed as u64);
+        case.causal = false;
+        let filled = case.fill(KvType::F32, BLOCK);
+        let from = [0, 0, 32, 90];
+        let out = case.run(Isa::best(), &filled, 1, &from);
+        assert_close(&out, &case.reference(1, &from), 1e-5);
     }
 }
 
@@ -477,6 +496,7 @@ fn does_not_depend_on_the_number_of_threads() {
         scale: 0.25,
         soft_cap: None,
         window: None,
+        causal: true,
         values: &case.queries[0],
     };
     attention(

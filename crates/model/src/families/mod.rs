@@ -1,9 +1,11 @@
 //! The architecture families: which tensors each has, and what one of its transformer blocks computes.
 
+mod bert;
 mod bitnet;
 mod gemma2;
 mod gemma3;
 mod llama;
+mod nomic_bert;
 mod phi3;
 mod qwen2;
 mod qwen3;
@@ -40,6 +42,8 @@ pub(crate) enum Output {
     Own,
     /// A norm, and the embedding.
     Embedding,
+    /// There are none, and no norm after the last block.
+    None,
 }
 
 /// What distinguishes an architecture family.
@@ -48,6 +52,8 @@ pub(crate) struct Family {
     pub(crate) rope_style: RopeStyle,
     /// Whether feed-forward networks are mixtures of experts.
     pub(crate) experts: bool,
+    /// The key of the norms' epsilon.
+    pub(crate) norm_epsilon: &'static str,
     /// Where logits come from.
     pub(crate) output: Output,
     /// Whether the scores of a ranking head are made probabilities.
@@ -56,6 +62,9 @@ pub(crate) struct Family {
     pub(crate) configure: fn(&Keys, &mut Config) -> Result<(), Error>,
     /// The tensors besides the embedding, the last norm and the output projection.
     tensors: fn(&Config, &mut Specs),
+    /// Prepares the embeddings of the tokens for the first block; does nothing in families with logits, whose prompts may be
+    /// begun without it.
+    begin: fn(&mut Step, &Model),
     /// Computes one transformer block.
     block: fn(&mut Step, usize, &Layer),
 }
@@ -70,10 +79,12 @@ impl Family {
         Self {
             rope_style,
             experts: false,
+            norm_epsilon: "attention.layer_norm_rms_epsilon",
             output: Output::Own,
             rank_softmax: false,
             configure: |_, _| Ok(()),
             tensors,
+            begin: |_, _| {},
             block,
         }
     }
@@ -91,18 +102,23 @@ pub(crate) fn family(architecture: Architecture) -> &'static Family {
         Architecture::Gemma2 => &gemma2::FAMILY,
         Architecture::Gemma3 => &gemma3::FAMILY,
         Architecture::Phi3 => &phi3::FAMILY,
+        Architecture::Bert => &bert::FAMILY,
+        Architecture::NomicBert => &nomic_bert::FAMILY,
     }
 }
 
 /// Every tensor a model of this configuration has or may have.
 pub(crate) fn tensors(config: &Config) -> Vec<Spec> {
     let mut specs = Specs::default();
+    let family = family(config.architecture);
     specs.matrix(EMBEDDING, config.embedding_length, config.vocab_size);
-    specs.vector("output_norm.weight", config.embedding_length);
+    if family.output != Output::None {
+        specs.vector("output_norm.weight", config.embedding_length);
+    }
     if !config.tied_output {
         specs.matrix("output.weight", config.embedding_length, config.vocab_size);
     }
-    (family(config.architecture).tensors)(config, &mut specs);
+    (family.tensors)(config, &mut specs);
     specs.into_vec()
 }
 
@@ -123,10 +139,10 @@ pub(crate) fn assemble(
             Some(tensors.matrix("output.weight")?)
         },
         output_bias: tensors.vector("output.bias"),
-        ranking: tensors.linear("cls.output").ok().map(|output| RankingHead {
-            output,
-            softmax: family(config.architecture).rank_softmax,
-        }),
+        positions: tensors.matrix("position_embd.weight").ok(),
+        token_types: tensors.matrix("token_types.weight").ok(),
+        embedding_norm: tensors.norm("token_embd_norm"),
+        ranking: ranking_head(&mut tensors, family(config.architecture)),
         weight_bytes: tensors.bytes(),
         config,
     })
@@ -136,6 +152,14 @@ pub(crate) fn assemble(
 pub(crate) fn rope_factors(tensors: &Loaded) -> RopeFactors {
     let [every, short, long] = ROPE_TENSORS.map(|name| tensors.peek_vector(name));
     RopeFactors { every, short, long }
+}
+
+fn ranking_head(tensors: &mut Loaded, family: &Family) -> Option<RankingHead> {
+    Some(RankingHead {
+        inner: tensors.linear("cls").ok(),
+        output: tensors.linear("cls.output").ok()?,
+        softmax: family.rank_softmax,
+    })
 }
 
 /// The tensors all families have, and the optional ones where they are.
@@ -155,16 +179,16 @@ pub(crate) fn assemble_layer(
         Err(_) => [linear("attn_q")?, linear("attn_k")?, linear("attn_v")?],
     };
     let output = linear("attn_output")?;
-    let [gate, up, down] = if config.fused {
+    let (gate, up, down) = if config.fused {
         let mut gate = linear("ffn_up")?;
         let up = gate.split_off(config.feed_forward_length);
-        [gate, up, linear("ffn_down")?]
+        (Some(gate), up, linear("ffn_down")?)
     } else {
-        let names = match config.experts {
+        let [gate, up, down] = match config.experts {
             None => ["ffn_gate", "ffn_up", "ffn_down"],
             Some(_) => ["ffn_gate_exps", "ffn_up_exps", "ffn_down_exps"],
         };
-        [linear(names[0])?, linear(names[1])?, linear(names[2])?]
+        (linear(gate).ok(), linear(up)?, linear(down)?)
     };
     let router = match config.experts {
         None => None,
@@ -184,6 +208,7 @@ pub(crate) fn assemble_layer(
             sub_norm: tensors.vector(&name("attn_sub_norm.weight")),
             output,
             post_norm: tensors.vector(&name("post_attention_norm.weight")),
+            output_norm: tensors.norm(&name("attn_output_norm")),
         },
         feed_forward: FeedForward {
             norm: tensors.vector(&name("ffn_norm.weight")),
@@ -192,6 +217,7 @@ pub(crate) fn assemble_layer(
             sub_norm: tensors.vector(&name("ffn_sub_norm.weight")),
             down,
             post_norm: tensors.vector(&name("post_ffw_norm.weight")),
+            output_norm: tensors.norm(&name("layer_output_norm")),
         },
         router,
     })
@@ -206,12 +232,16 @@ pub(crate) fn forward(
     cache: &mut Cache,
     scratch: &mut Scratch,
 ) {
+    let family = family(model.config.architecture);
     step::embed(&model.config, &model.embedding, ropes, scratch);
     let mut step = Step::new(&model.config, ropes, pool, cache, scratch);
+    (family.begin)(&mut step, model);
     for (index, layer) in model.layers.iter().enumerate() {
-        advance(&mut step, index, layer, &model.config);
+        (family.block)(&mut step, index, layer);
     }
-    step.norm(&model.output_norm);
+    if family.output != Output::None {
+        step.norm(&model.output_norm);
+    }
 }
 
 /// Computes one block of the batch planned in `scratch`, from where the block before has left it.

@@ -5,7 +5,7 @@
 
 use kernels::{Activations, matmul, matmul_rows, softmax::softmax};
 
-use super::{Step, gate};
+use super::{Step, apply_gate};
 use crate::Experts;
 use crate::weights::{FeedForward, Router};
 
@@ -79,6 +79,8 @@ impl Step<'_> {
             self.config.embedding_length,
             self.config.feed_forward_length,
         );
+        // The specs of a mixture see to it that there is a gate.
+        let Some(gate) = &weights.gate else { return };
         let scratch = &mut *self.scratch;
         let mixture = &mut scratch.mixture;
         scratch.delta.clear();
@@ -107,14 +109,14 @@ impl Step<'_> {
             };
             let inner_rows = expert * inner..(expert + 1) * inner;
             for (matrix, out) in [
-                (&weights.gate.weight, &mut scratch.gate),
+                (&gate.weight, &mut scratch.gate),
                 (&weights.up.weight, &mut scratch.up),
             ] {
                 out.resize(rows * inner, 0.0);
                 matmul_rows(self.pool, matrix, inner_rows.clone(), input, out);
             }
             let gated = scratch.gated.reset(rows, inner);
-            gate(
+            apply_gate(
                 self.pool,
                 self.config.activation,
                 &scratch.gate,
