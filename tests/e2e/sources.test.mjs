@@ -85,8 +85,10 @@ describe("sources", TIMEOUT, () => {
   test("a mirror, where the first place fails, and another where that has something else", async () => {
     elsewhere.fault("/tiny.gguf", { html: true });
     const mirrors = [`${elsewhere.origin}/tiny.gguf`, "/tiny.gguf"];
-    const loaded = await same("/nowhere/tiny.gguf", { mirrors });
+    const loaded = await same("/nowhere/tiny.gguf", { mirrors, headers: { Authorization: "Basic secret" } });
     assert.equal(loaded.stored, true);
+    assert.ok(server.log.some(({ authorization }) => authorization === "Basic secret"));
+    assert.deepEqual(elsewhere.log.map(({ authorization }) => authorization), [null]);
     assert.deepEqual(server.log.filter(({ path }) => path.endsWith("/tiny.gguf")).map(({ status }) => status), [404, 206]);
     server.clearLog();
     await same("/nowhere/tiny.gguf", { mirrors });

@@ -16,7 +16,7 @@ const DEFAULT_CONTEXT: usize = 4096;
 #[derive(Deserialize, Tsify, Default)]
 #[serde(rename_all = "camelCase", default)]
 pub struct FetchSettings {
-    /// Headers for every request for the model's own files, name and value.
+    /// Headers for every request to the origins that the source names, not for mirrors elsewhere; name and value.
     #[tsify(optional)]
     headers: Vec<(String, String)>,
     /// Sent to the hub and to nobody else.

@@ -10,7 +10,7 @@ export type ModelSource = string | URL | Blob | ReadableStream<Uint8Array> | Fil
 
 /** How a model is fetched and kept. */
 export interface FetchOptions {
-  /** Headers for every request for the model's own files. */
+  /** Headers for every request to the origins that the source names; mirrors elsewhere do not get them. */
   headers?: HeadersInit;
   /** Sent to the hub and to nobody else. */
   hubToken?: string;

@@ -4,7 +4,7 @@ use js_sys::Date;
 use loader::download::Request;
 use loader::files::Location;
 use loader::record::Validator;
-use loader::{Response, Url};
+use loader::{Response, Source, Url};
 use wasm_bindgen::JsCast;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{AbortController, Headers, RequestCache, RequestInit};
@@ -20,14 +20,22 @@ pub(super) struct Fetcher<'a> {
     options: &'a LoadOptions,
     /// Origin of the hub, which alone is sent the token.
     hub_origin: String,
+    /// Origins that the source itself names; mirrors elsewhere are not sent the application's headers.
+    own_origins: Vec<String>,
     page_origin: Option<String>,
 }
 
 impl<'a> Fetcher<'a> {
-    pub(super) fn new(options: &'a LoadOptions, hub: &Url) -> Self {
+    pub(super) fn new(options: &'a LoadOptions, source: &Source, hub: &Url) -> Self {
         Self {
             options,
             hub_origin: hub.origin(),
+            own_origins: match source {
+                Source::Url(url) => vec![url.origin()],
+                Source::Urls(urls) => urls.iter().map(Url::origin).collect(),
+                Source::Hub(_) => vec![hub.origin()],
+                Source::Local(_) => Vec::new(),
+            },
             page_origin: globals::page_origin(),
         }
     }
@@ -64,14 +72,17 @@ impl<'a> Fetcher<'a> {
         let wrong =
             |error| Failure::permanent(format!("a header is not valid ({})", describe(&error)));
         let all = Headers::new().map_err(wrong)?;
-        for (name, value) in &self.options.headers {
-            all.set(name, value).map_err(wrong)?;
+        let origin = url.origin();
+        if self.own_origins.contains(&origin) {
+            for (name, value) in &self.options.headers {
+                all.set(name, value).map_err(wrong)?;
+            }
         }
         if let Some(token) = self
             .options
             .hub_token
             .as_deref()
-            .filter(|_| url.origin() == self.hub_origin)
+            .filter(|_| origin == self.hub_origin)
         {
             all.set("Authorization", &format!("Bearer {token}"))
                 .map_err(wrong)?;

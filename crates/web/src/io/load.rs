@@ -39,7 +39,7 @@ pub async fn load(
         total: 0,
         file: String::new(),
     });
-    let fetcher = Fetcher::new(options, &endpoint(options)?);
+    let fetcher = Fetcher::new(options, source, &endpoint(options)?);
     let store = Store::open().await;
     // Files at hand need not be stored: they are there already.
     let keep = !options.memory_only && !matches!(source, Source::Local(_));

@@ -27,7 +27,7 @@ pub trait TensorSink {
 /// How a model is fetched and kept.
 #[derive(Debug, Clone, Default)]
 pub struct LoadOptions {
-    /// Headers for every request of the load, to the hub and to wherever the model's files are.
+    /// Headers for every request to the hub or the addresses that the source names; mirrors elsewhere do not get them.
     pub headers: Vec<(String, String)>,
     /// Sent to the hub's origin and to nobody else.
     pub hub_token: Option<String>,
