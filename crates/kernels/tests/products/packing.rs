@@ -20,6 +20,35 @@ fn dequantized(format: Format, bytes: &[u8], cols: usize) -> Vec<u32> {
 }
 
 #[test]
+fn a_matrix_can_be_taken_apart() {
+    let mut random = Random(5);
+    for format in Format::ALL {
+        let cols = cols_of(format);
+        let bytes = random_rows(format, 22, cols, &mut random);
+        let whole = pack(format, 22, cols, &bytes);
+        for kept in [0, 4, 20] {
+            let mut first = pack(format, 22, cols, &bytes);
+            let rest = first.split_off(kept);
+            assert_eq!((first.rows(), rest.rows()), (kept, 22 - kept));
+            assert_eq!(
+                first.packed_bytes() + rest.packed_bytes(),
+                whole.packed_bytes()
+            );
+            for row in 0..22 {
+                let mut expected = vec![0.0; cols];
+                whole.dequantize_row(row, &mut expected);
+                let mut out = vec![0.0; cols];
+                match row.checked_sub(kept) {
+                    None => first.dequantize_row(row, &mut out),
+                    Some(row) => rest.dequantize_row(row, &mut out),
+                }
+                assert_eq!(out, expected, "{format}, row {row} of {kept} and the rest");
+            }
+        }
+    }
+}
+
+#[test]
 fn rows_come_back_as_they_were() {
     let mut random = Random(1);
     for format in Format::ALL {
