@@ -62,7 +62,7 @@ fn vectors_mut<T: Step, const N: usize>(steps: &mut [T; N]) -> &mut [Bytes16] {
 /// An arrangement of activations, and the products of weight vectors with it.
 ///
 /// An *accumulator* holds, for each of four rows, minus a sum of products. At most 16 products of weights up to 15,
-/// or 8 of weights up to 31, may go into one before it is widened; a start value that centres the weights
+/// 8 of weights up to 31, or 64 of weights up to 3, may go into one before it is widened; a start value that centres the weights
 /// (`centre · sum of activations`) allows 16 of |weight − centre| ≤ 16, or 8 of ≤ 32 (the arithmetic wraps, only
 /// the final value has to fit 16 bits).
 pub(crate) trait DotForm: Copy {

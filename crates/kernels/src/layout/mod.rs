@@ -16,7 +16,6 @@
 mod floats;
 mod iq4_xs;
 mod nibbles;
-mod pairs;
 mod q2_k;
 mod q3_k;
 mod q4_k;

@@ -6,7 +6,9 @@
 //! values  4 × 4 × 16 B   vector (i, q): columns 4q… of sub-blocks (i, 0…3), lowest bits first
 //! ```
 //!
-//! Sub-block (i, j) is that of columns 128 (i / 2) + 16 (i % 2) + 32 j …: so the file has their bits together.
+//! Sub-block (i, j) is that of columns 128 (i / 2) + 16 (i % 2) + 32 j …: so the file has their bits together. Those of
+//! odd j are not even moved into place: products with four times their weights are summed apart, and their sum, a
+//! multiple of four, is divided at the end.
 //!
 //! Per super-block and row, with weights `w`, scales `sᵍ` and minimums `mᵍ` of sub-block `g`, activations `q` of scale
 //! `a`: `acc −= Σᵍ mᵍ Σq · (dmin · a)`, then `acc += Σᵍ sᵍ Σwq · (d · a)`, both sums as integers.
@@ -15,7 +17,6 @@ use std::hint::black_box;
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
-use super::pairs::{QUARTERS, sub_block, unpack};
 use super::tile256::{FineMins, Panel256, tile256};
 use super::{Codec, GROUP, Layout, PANEL, Sums};
 use crate::Format;
@@ -32,6 +33,28 @@ const SUB_BLOCKS: usize = SUPER_BLOCK / 16;
 
 /// Steps in a sub-block.
 const STEPS: usize = 4;
+
+/// Quarters of a super-block: 16 bytes of a row of the file, 64 values.
+const QUARTERS: usize = 4;
+
+/// The sub-block that bits `2j`, `2j + 1` of quarter `i` belong to.
+const fn sub_block(i: usize, j: usize) -> usize {
+    i / 2 * 8 + 2 * j + i % 2
+}
+
+/// The four numbers of each byte, lowest bits first; the second and the fourth times four.
+#[inline(always)]
+fn unpack<S: Simd>(s: S, values: &Bytes16) -> [S::V; 4] {
+    let lower = s.load(values);
+    let upper = s.shr_u16::<4>(lower);
+    let (first, second) = (s.splat_u8(0x03), s.splat_u8(0x0c));
+    [
+        s.and(lower, first),
+        s.and(lower, second),
+        s.and(upper, first),
+        s.and(upper, second),
+    ]
+}
 
 /// Where the fields of a block of the file begin.
 const VALUES_AT: usize = 16;
@@ -110,7 +133,9 @@ impl Layout for Q2K {
 
     #[inline(always)]
     fn dot<S: Simd>(s: S, block: &Self::Block, acts: &Self::Acts<S, 1>, acc: S::V) -> S::V {
-        let (mut sum, mut min) = (s.splat_i32(0), s.splat_i32(0));
+        // Of even j, and four times that of odd j.
+        let mut sums = [s.splat_i32(0); 2];
+        let mut min = s.splat_i32(0);
         // Opaque, so that the loop is not unrolled: a large function takes an engine long to optimize.
         let quarters = block.values.iter().take(black_box(QUARTERS));
         for (i, (values, scales)) in quarters.zip(&block.scales).enumerate() {
@@ -124,7 +149,7 @@ impl Layout for Q2K {
             let [scales, mins] = scales_and_mins(s, scales);
             for (j, dot) in dots.into_iter().enumerate() {
                 let scale = S::Dot::scale_u8(s, scales, j);
-                sum = s.add_i32(sum, S::Dot::scaled(s, dot, scale));
+                sums[j % 2] = s.add_i32(sums[j % 2], S::Dot::scaled(s, dot, scale));
                 let total = s.load(&acts.sums[sub_block(i, j)][0]);
                 let scale = S::Dot::scale_u8(s, mins, j);
                 min = s.add_i32(min, S::Dot::scaled(s, total, scale));
@@ -133,6 +158,7 @@ impl Layout for Q2K {
         let act_scale = s.load(&acts.scale[0]);
         let scale = s.mul_f32(s.load(&block.dmin), act_scale);
         let acc = s.add_f32(acc, s.mul_f32(s.to_f32(min), scale));
+        let sum = s.add_i32(sums[0], s.shr_i32::<2>(sums[1]));
         let scale = s.mul_f32(s.load(&block.d), act_scale);
         s.add_f32(acc, s.mul_f32(s.to_f32(sum), scale))
     }
@@ -143,6 +169,7 @@ impl Layout for Q2K {
             for (i, (values, scales)) in block.values.iter().zip(&block.scales).enumerate() {
                 for (q, values) in values.iter().enumerate() {
                     for (j, w) in unpack(s, values).into_iter().enumerate() {
+                        let w = if j % 2 == 0 { w } else { s.shr_u16::<2>(w) };
                         set_row(
                             half,
                             S::Dot::weights(s, w),

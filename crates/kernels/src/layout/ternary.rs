@@ -16,7 +16,6 @@ use std::hint::black_box;
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
-use super::pairs::unpack;
 use super::tile256::{NoMins, Panel256, tile256};
 use super::{Codec, GROUP, Layout, PANEL, Sums};
 use crate::Format;
@@ -92,6 +91,18 @@ impl Block {
         let [a, b, c, d] = [0, 1, 2, 3].map(|i| self.d[4 * row + i]);
         f32::from_le_bytes([a, b, c, d])
     }
+}
+
+/// The four numbers of each byte, lowest bits first.
+#[inline(always)]
+fn unpack<S: Simd>(s: S, values: &Bytes16) -> [S::V; 4] {
+    let (values, mask) = (s.load(values), s.splat_u8(0x03));
+    [
+        s.and(values, mask),
+        s.and(s.shr_u16::<2>(values), mask),
+        s.and(s.shr_u16::<4>(values), mask),
+        s.and(s.shr_u16::<6>(values), mask),
+    ]
 }
 
 /// Writes the scale of a tensor of I2_S into its packed blocks.
