@@ -10,7 +10,7 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { launch } from "./browser.mjs";
 import { modelPath, openDemo, serveDemo } from "./demo.mjs";
-import { LOGIT_TOLERANCE, checkAnswers, checkLogits, checkSameAnswers, goldenAnswers, texts } from "./golden.mjs";
+import { GENERATED, LOGIT_TOLERANCE, checkAnswers, checkLogits, checkSameAnswers, goldenAnswers, texts } from "./golden.mjs";
 
 /** Each build, the threaded ones on one thread and on two, by a name for it. */
 const RUNS = {
@@ -21,7 +21,6 @@ const RUNS = {
   "relaxed-threads on 1": { variant: "relaxed-threads", threads: 1 },
   "relaxed-threads on 2": { variant: "relaxed-threads", threads: 2 },
 };
-const GENERATED = 48;
 /** Prompts that the command-line program answers too. */
 const AT_THE_TERMINAL = 8;
 const CONTEXT = 2048;

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 
 /** Tokens that the golden answers have at most. */
-const GENERATED = 48;
+export const GENERATED = 48;
 /** A step whose best logit leads by less than this may go either way. */
 const NEAR_TIE = 0.5;
 /** Part of all steps that must have been compared before near ties ended comparisons. */
