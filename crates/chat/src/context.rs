@@ -151,7 +151,7 @@ fn tool_arguments(arguments: &Json) -> Value {
 }
 
 /// `json` as the template engine's value, keys in order.
-fn value(json: &Json) -> Value {
+pub(crate) fn value(json: &Json) -> Value {
     match json {
         Json::Null => Value::from(()),
         Json::Bool(flag) => (*flag).into(),

@@ -150,7 +150,7 @@ mod tests {
         };
         assert_eq!((call.index, call.kind), (0, "function"));
         assert_eq!(call.function.name, "now");
-        assert_eq!(call.function.arguments, r#"{"in":1}"#);
+        assert_eq!(call.function.arguments, r#"{"in": 1}"#);
         assert_eq!(call.id.len(), 9);
         assert!(call.id.chars().all(|c| c.is_ascii_alphanumeric()));
     }

@@ -13,12 +13,35 @@ const UNMARKED: [&str; 2] = [r#"{"name":"#, r#"{"type":"function","#];
 #[derive(Debug, Clone)]
 pub(super) struct CallScanner {
     format: CallFormat,
-    tools: Vec<Json>,
+    tools: Vec<Tool>,
     place: Place,
     /// Text that is not decided.
     held: String,
     /// Calls so far.
     count: usize,
+}
+
+/// What the reading of a call needs to know of a tool.
+#[derive(Debug, Clone)]
+pub(super) struct Tool {
+    pub(super) name: String,
+    /// The parameters that are texts.
+    pub(super) texts: Vec<String>,
+}
+
+impl Tool {
+    fn new(tool: &Json) -> Option<Self> {
+        let definition = json_calls::definition(tool);
+        let parameters = definition["parameters"]["properties"].as_object();
+        let texts = parameters
+            .into_iter()
+            .flatten()
+            .filter(|(_, schema)| schema["type"] == "string");
+        Some(Self {
+            name: definition["name"].as_str()?.to_owned(),
+            texts: texts.map(|(name, _)| name.clone()).collect(),
+        })
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,7 +59,7 @@ impl CallScanner {
     pub(super) fn new(format: CallFormat, tools: &[Json]) -> Self {
         Self {
             format,
-            tools: tools.to_vec(),
+            tools: tools.iter().filter_map(Tool::new).collect(),
             place: Place::Start,
             held: String::new(),
             count: 0,
@@ -183,11 +206,7 @@ impl CallScanner {
 
     /// `calls` if they are calls of the tools at hand: what is not marked clearly may be any other JSON.
     fn known(&self, calls: Vec<Call>) -> Option<Vec<Call>> {
-        let known = |call: &Call| {
-            self.tools
-                .iter()
-                .any(|tool| json_calls::definition(tool)["name"] == *call.name)
-        };
+        let known = |call: &Call| self.tools.iter().any(|tool| tool.name == call.name);
         calls.iter().all(known).then_some(calls)
     }
 }

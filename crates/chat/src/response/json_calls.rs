@@ -1,6 +1,8 @@
 //! Calls written as JSON.
 
-use serde_json::{Deserializer, Map, Value as Json};
+use serde_json::{Map, Value as Json};
+
+use crate::{context, json};
 
 /// A call as the model wrote it.
 #[derive(Debug, PartialEq, Eq)]
@@ -29,26 +31,49 @@ pub(super) fn objects(text: &str) -> Option<Vec<Call>> {
     let mut calls = Vec::new();
     let mut rest = text;
     while !rest.is_empty() {
-        let mut values = Deserializer::from_str(rest).into_iter::<Json>();
-        calls.push(call(&values.next()?.ok()?)?);
-        rest = rest[values.byte_offset()..].trim_start_matches([';', ' ', '\n', '\t', '\r']);
+        let (object, after) = rest.split_at(object_end(rest)?);
+        calls.push(call(&serde_json::from_str(object).ok()?)?);
+        rest = after.trim_start_matches([';', ' ', '\n', '\t', '\r']);
     }
     Some(calls)
 }
 
+/// Where the braces have closed again that open at the start of `text`.
+fn object_end(text: &str) -> Option<usize> {
+    text.starts_with('{').then_some(())?;
+    let (mut depth, mut in_text, mut escaped) = (0_usize, false, false);
+    for (at, byte) in text.bytes().enumerate() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = in_text,
+            b'"' => in_text = !in_text,
+            _ if in_text => {}
+            b'{' => depth += 1,
+            b'}' => depth = depth.checked_sub(1)?,
+            _ => {}
+        }
+        if depth == 0 {
+            return Some(at + 1);
+        }
+    }
+    None
+}
+
 /// A call with `arguments` that are JSON's text of an object.
 pub(super) fn with_arguments(id: Option<String>, name: &str, arguments: &str) -> Option<Call> {
-    let arguments: Map<String, Json> = serde_json::from_str(arguments).ok()?;
-    finished(id, name, &Json::Object(arguments))
+    let arguments: Json = serde_json::from_str(arguments).ok()?;
+    arguments.is_object().then_some(())?;
+    finished(id, name, &arguments)
 }
 
 /// A call whose `arguments` are an object.
 pub(super) fn finished(id: Option<String>, name: &str, arguments: &Json) -> Option<Call> {
     let name = name.trim();
+    let arguments = json::line(&context::value(arguments)).ok()?;
     (!name.is_empty()).then(|| Call {
         id,
         name: name.to_owned(),
-        arguments: arguments.to_string(),
+        arguments,
     })
 }
 

@@ -2,16 +2,14 @@
 
 use serde_json::{Map, Value as Json};
 
+use super::calls::Tool;
 use super::json_calls::{self, Call};
 
 /// `<function=name><parameter=key>value</parameter>…</function>`, as Qwen3-Coder has it. A value is text if the definition
 /// among `tools` says so, and JSON if it can be; lines right inside the marks are not part of it.
-pub(super) fn function(text: &str, tools: &[Json]) -> Option<Call> {
+pub(super) fn function(text: &str, tools: &[Tool]) -> Option<Call> {
     let (name, mut rest) = text.strip_prefix("<function=")?.split_once('>')?;
-    let definition = tools
-        .iter()
-        .map(json_calls::definition)
-        .find(|definition| definition["name"] == name);
+    let tool = tools.iter().find(|tool| tool.name == name);
     let mut arguments = Map::new();
     loop {
         rest = rest.trim_start();
@@ -22,9 +20,7 @@ pub(super) fn function(text: &str, tools: &[Json]) -> Option<Call> {
         let (value, after) = value.split_once("</parameter>")?;
         let value = value.strip_prefix('\n').unwrap_or(value);
         let value = value.strip_suffix('\n').unwrap_or(value);
-        let is_text = definition.is_some_and(|definition| {
-            definition["parameters"]["properties"][key]["type"] == "string"
-        });
+        let is_text = tool.is_some_and(|tool| tool.texts.iter().any(|text| text == key));
         let read = match is_text {
             true => None,
             false => serde_json::from_str(value).ok(),

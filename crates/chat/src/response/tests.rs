@@ -88,7 +88,7 @@ fn tagged_calls() {
         &[
             reasoning("Hm."),
             content("Let me see."),
-            call(0, "weather", r#"{"city":"Zürich","days":2}"#),
+            call(0, "weather", r#"{"city": "Zürich", "days": 2}"#),
             call(1, "now", "{}"),
         ],
     );
@@ -116,7 +116,7 @@ fn calls_tagged_to_their_arguments() {
         &[call(
             0,
             "weather",
-            r#"{"city":"1234","days":2,"note":"a\n b"}"#,
+            r#"{"city": "1234", "days": 2, "note": "a\n b"}"#,
         )],
     );
 }
@@ -132,7 +132,7 @@ fn mistrals_calls() {
                 index: 0,
                 id: Some("abcdefghi".into()),
                 name: "weather".into(),
-                arguments: r#"{"city":"Bern"}"#.into(),
+                arguments: r#"{"city": "Bern"}"#.into(),
             },
             call(1, "now", "{}"),
         ],
@@ -148,7 +148,7 @@ fn mistrals_calls() {
                 index: 0,
                 id: Some("a1".into()),
                 name: "weather".into(),
-                arguments: r#"{"city":"Bern"}"#.into(),
+                arguments: r#"{"city": "Bern"}"#.into(),
             },
             call(1, "now", "{}"),
         ],
@@ -163,7 +163,7 @@ fn deepseeks_calls_after_a_thought_that_the_prompt_opened() {
         "Hm.\n</think>\n\n<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>function<｜tool▁sep｜>weather\n```json\n{\"city\": \"Bern\"}\n```<｜tool▁call▁end｜>\n<｜tool▁call▁begin｜>function<｜tool▁sep｜>now\n```json\n{}\n```<｜tool▁call▁end｜><｜tool▁calls▁end｜>",
         &[
             reasoning("Hm."),
-            call(0, "weather", r#"{"city":"Bern"}"#),
+            call(0, "weather", r#"{"city": "Bern"}"#),
             call(1, "now", "{}"),
         ],
     );
@@ -175,7 +175,7 @@ fn phis_calls() {
         PHI,
         "",
         "<|tool_call|>[{\"type\": \"function\", \"function\": {\"name\": \"weather\", \"arguments\": \"{\\\"days\\\": 1}\"}}]<|/tool_call|>",
-        &[call(0, "weather", r#"{"days":1}"#)],
+        &[call(0, "weather", r#"{"days": 1}"#)],
     );
 }
 
@@ -186,7 +186,7 @@ fn llamas_calls() {
         "",
         "{\"name\": \"weather\", \"parameters\": {\"city\": \"Bern\"}}; {\"type\": \"function\", \"name\": \"now\", \"parameters\": {}}",
         &[
-            call(0, "weather", r#"{"city":"Bern"}"#),
+            call(0, "weather", r#"{"city": "Bern"}"#),
             call(1, "now", "{}"),
         ],
     );
@@ -223,7 +223,7 @@ fn gemmas_blocks() {
             call(
                 0,
                 "weather",
-                r#"{"city":"Zu'rich","days":2,"near":[1.5,null,{"a":true}],"at":[]}"#,
+                r#"{"city": "Zu'rich", "days": 2, "near": [1.5, null, {"a": true}], "at": []}"#,
             ),
             call(1, "now", "{}"),
         ],

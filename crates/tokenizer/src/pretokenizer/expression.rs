@@ -181,6 +181,7 @@ impl Parser<'_> {
     }
 
     fn quantifier(&mut self) -> (usize, usize) {
+        const RADIX: u32 = 10;
         if self.take("?") {
             (0, 1)
         } else if self.take("*") {
@@ -188,10 +189,12 @@ impl Parser<'_> {
         } else if self.take("+") {
             (1, usize::MAX)
         } else if self.take("{") {
+            // "{1}" or "{1,3}": no rule counts further than to nine.
             let (numbers, rest) = self.rest.as_str().split_once('}').unwrap_or_default();
             self.rest = rest.chars();
-            let (min, max) = numbers.split_once(',').unwrap_or((numbers, numbers));
-            (min.parse().unwrap_or(1), max.parse().unwrap_or(1))
+            let mut digits = numbers.chars().filter_map(|c| c.to_digit(RADIX));
+            let min = digits.next().unwrap_or(1) as usize;
+            (min, digits.next().map_or(min, |max| max as usize))
         } else {
             (1, 1)
         }
