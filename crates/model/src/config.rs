@@ -24,6 +24,8 @@ pub enum Architecture {
     Qwen3Moe,
     /// BitNet b1.58, as llama.cpp stores and computes it.
     Bitnet,
+    /// BitNet b1.58 2B4T, as Microsoft's bitnet.cpp stores it.
+    BitnetB158,
     /// Gemma 2.
     Gemma2,
     /// Gemma 3, its text models.
@@ -38,13 +40,14 @@ pub enum Architecture {
 
 impl Architecture {
     /// Every implemented one.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Llama,
         Self::SmolLm3,
         Self::Qwen2,
         Self::Qwen3,
         Self::Qwen3Moe,
         Self::Bitnet,
+        Self::BitnetB158,
         Self::Gemma2,
         Self::Gemma3,
         Self::Phi3,
@@ -61,6 +64,7 @@ impl Architecture {
             Self::Qwen3 => "qwen3",
             Self::Qwen3Moe => "qwen3moe",
             Self::Bitnet => "bitnet",
+            Self::BitnetB158 => "bitnet-b1.58",
             Self::Gemma2 => "gemma2",
             Self::Gemma3 => "gemma3",
             Self::Phi3 => "phi3",

@@ -141,10 +141,12 @@ fn compare(input: &str) {
             false => last_logits(model, &tokens),
         };
         let exact = floats(&entry[input]["exact"]);
-        // What llama.cpp ignores, such as the window of a llama or phi3 model, is compared with exact arithmetic only.
-        let llama_cpp = match &entry[input]["llama_cpp"] {
-            Value::Null => exact.clone(),
-            list => floats(list),
+        // What llama.cpp ignores, such as the window of a llama or phi3 model, is compared with exact arithmetic only; I2_S also
+        // with that after activations are rounded as bitnet.cpp rounds them.
+        let lists = ["llama_cpp", "rounded"].map(|name| &entry[input][name]);
+        let llama_cpp = match lists.into_iter().find(|list| list.is_array()) {
+            None => exact.clone(),
+            Some(list) => floats(list),
         };
         let own = normalized_rms_error(&llama_cpp, &exact);
         let tolerance = match quantized {

@@ -2,6 +2,7 @@
 
 mod bert;
 mod bitnet;
+mod bitnet_b158;
 mod gemma2;
 mod gemma3;
 mod llama;
@@ -99,6 +100,7 @@ pub(crate) fn family(architecture: Architecture) -> &'static Family {
         Architecture::Qwen3 => &qwen3::FAMILY,
         Architecture::Qwen3Moe => &qwen3moe::FAMILY,
         Architecture::Bitnet => &bitnet::FAMILY,
+        Architecture::BitnetB158 => &bitnet_b158::FAMILY,
         Architecture::Gemma2 => &gemma2::FAMILY,
         Architecture::Gemma3 => &gemma3::FAMILY,
         Architecture::Phi3 => &phi3::FAMILY,

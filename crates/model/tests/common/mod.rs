@@ -51,7 +51,8 @@ pub(crate) fn families() -> Vec<Arc<Model>> {
 }
 
 /// One golden model of each family that `testkit` does not draw.
-const FIXTURES: [&str; 7] = [
+const FIXTURES: [&str; 8] = [
+    "bitnet-b1.58-i2_s",
     "qwen3moe-q8_0",
     "bitnet-q8_0",
     "smollm3-q8_0",
