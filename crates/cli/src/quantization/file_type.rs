@@ -21,7 +21,7 @@ macro_rules! file_types {
                 }
             }
 
-            /// The value of `general.file_type`: `llama_ftype` in llama.cpp.
+            /// The value of `general.file_type`: `llama_ftype` in llama.cpp, and in bitnet.cpp for I2_S.
             pub(crate) fn id(self) -> u32 {
                 match self {
                     $(Self::$variant => $id,)*
@@ -61,6 +61,7 @@ file_types! {
     TQ1_0 = "TQ1_0", 36, TQ1_0;
     TQ2_0 = "TQ2_0", 37, TQ2_0;
     MXFP4_MOE = "MXFP4_MOE", 38, MXFP4;
+    I2_S = "I2_S", 40, I2_S;
 }
 
 /// Names that stand for another one.

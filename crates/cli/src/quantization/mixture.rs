@@ -100,9 +100,18 @@ impl Rules<'_> {
     }
 
     fn rule(&mut self, tensor: &TensorInfo, category: Category) -> Result<TensorType> {
-        use FileType::{MXFP4_MOE, TQ1_0, TQ2_0};
+        use FileType::{I2_S, MXFP4_MOE, TQ1_0, TQ2_0};
         let is_output =
             category == Category::Output || category == Category::TokenEmbedding && self.facts.tied;
+        // Ternary models have ternary weights in their layers only.
+        if self.file_type == I2_S {
+            let outside = matches!(category, Category::Output | Category::TokenEmbedding);
+            return Ok(if outside {
+                TensorType::F16
+            } else {
+                TensorType::I2_S
+            });
+        }
         if is_output {
             return Ok(self.output(tensor.shape[0]));
         }

@@ -62,6 +62,9 @@ pub(crate) fn convert(
             tensor.kind.name()
         )
     })?;
+    if from == Format::I2_S || to == TensorType::I2_S {
+        return convert_whole(tensor, from, bytes, to, sink);
+    }
     let columns = usize::try_from(tensor.shape[0])?;
     let row = from.row_bytes(columns)?;
     let rows = Rows {
@@ -74,6 +77,56 @@ pub(crate) fn convert(
         },
     };
     encode(pool, &rows, to, sink)
+}
+
+/// As [`convert`], for I2_S, which has one scale for a whole tensor.
+fn convert_whole(
+    tensor: &TensorInfo,
+    from: Format,
+    bytes: &[u8],
+    to: TensorType,
+    mut sink: impl FnMut(&[u8]) -> Result<()>,
+) -> Result<()> {
+    let name = &tensor.name;
+    let quantize =
+        quantizer(to).with_context(|| format!("tensor {name} can't be made {}", to.name()))?;
+    let mut values = vec![0.0; usize::try_from(tensor.elements())?];
+    kernels::dequantize(from, bytes, &mut values)?;
+    check(name, &values, LARGEST_HALF)?;
+    if to == TensorType::I2_S {
+        check_ternary(name, &values)?;
+    }
+    let size = to.tensor_bytes(&tensor.shape);
+    let size = size.map_err(|reason| anyhow!("tensor {name}: {reason}"))?;
+    let mut out = vec![0; usize::try_from(size)?];
+    quantize(&values, &mut out);
+    sink(&out)
+}
+
+/// Refuses values that I2_S can't hold.
+fn check_ternary(name: &str, values: &[f32]) -> Result<()> {
+    /// How much magnitudes may differ, as part of the largest: 16-bit floats round.
+    const ROUNDING: f32 = 1e-2;
+    let block = Format::I2_S.block_len();
+    if !values.len().is_multiple_of(block) {
+        bail!(
+            "tensor {name} has {} weights, and I2_S comes in blocks of {block}",
+            values.len()
+        );
+    }
+    let scale = values
+        .iter()
+        .fold(0.0, |largest: f32, value| largest.max(value.abs()));
+    let is_ternary = |value: &&f32| {
+        let magnitude = value.abs();
+        magnitude.min(scale - magnitude) <= scale * ROUNDING
+    };
+    match values.iter().find(|value| !is_ternary(value)) {
+        None => Ok(()),
+        Some(value) => bail!(
+            "tensor {name} has the weight {value} beside {scale}, and I2_S holds -d, 0 and d only; choose another type"
+        ),
+    }
 }
 
 /// Turns rows of floats into type `to`, handing on whole rows in order.
@@ -168,6 +221,7 @@ fn quantizer(kind: TensorType) -> Option<Quantizer> {
         TensorType::TQ1_0 => quantize::tq1_0,
         TensorType::TQ2_0 => quantize::tq2_0,
         TensorType::MXFP4 => quantize::mxfp4,
+        TensorType::I2_S => quantize::i2_s,
         _ => return None,
     })
 }

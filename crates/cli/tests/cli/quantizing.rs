@@ -210,3 +210,47 @@ fn split_by_size_gives_large_tensors_files_of_their_own() {
         failure(&["split", &folder.path("part-00001-of-00004.gguf"), &prefix]).contains("merge")
     );
 }
+
+#[test]
+fn i2_s_takes_ternary_weights_and_gives_them_back() {
+    let folder = Folder::new("quantize-i2_s");
+    let file = |values: [f32; 3]| {
+        let weights = (0..512)
+            .flat_map(|i: usize| values[i * i % 7 % 3].to_le_bytes())
+            .collect();
+        let writer = gguf::Writer::new()
+            .with("general.architecture", "bitnet-b1.58")
+            .tensor(
+                "blk.0.ffn_up.weight",
+                &[128, 4],
+                gguf::TensorType::F32,
+                weights,
+            );
+        writer.to_bytes().unwrap()
+    };
+    let source = folder.write("ternary.gguf", file([-0.5, 0.0, 0.5]));
+    let (made, back) = (folder.path("i2_s.gguf"), folder.path("back.gguf"));
+    let result = json(&["quantize", &source, &made, "I2_S", "--json"]);
+    assert_eq!(result["tensors"]["I2_S"], 1);
+    json(&[
+        "quantize",
+        &made,
+        &back,
+        "F32",
+        "--allow-requantize",
+        "--json",
+    ]);
+    let data = |path: &str| {
+        let bytes = fs::read(path).unwrap();
+        let header = gguf::Header::parse(&bytes).unwrap();
+        let tensor = &header.tensors[0];
+        bytes[tensor.offset as usize..tensor.end() as usize].to_vec()
+    };
+    assert_eq!(data(&back), data(&source));
+    let other = folder.write("other.gguf", file([-0.5, 0.2, 0.5]));
+    let message = failure(&["quantize", &other, &made, "I2_S", "--force"]);
+    assert!(
+        message.contains("blk.0.ffn_up.weight") && message.contains("0.2"),
+        "{message}"
+    );
+}

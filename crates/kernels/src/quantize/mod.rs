@@ -22,7 +22,7 @@ pub use k_symmetric::{q3_k, q6_k};
 pub use legacy::{q4_0, q4_1, q5_0, q5_1, q8_0};
 pub use mxfp4::mxfp4;
 pub use non_linear::{iq4_nl, iq4_xs};
-pub use ternary::{I2_S_GROUP, I2_S_TAIL, i2_s, tq1_0, tq2_0};
+pub use ternary::{i2_s, tq1_0, tq2_0};
 
 /// Groups smaller than this are stored as zeros: `GROUP_MAX_EPS`.
 const SMALLEST_GROUP: f32 = 1e-15;

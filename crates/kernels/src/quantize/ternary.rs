@@ -1,7 +1,8 @@
 //! Types for weights that are −d, 0 or d: TQ1_0, TQ2_0, I2_S.
 
 use super::{each_block, largest, put_half, reciprocal};
-use crate::format::SUPER_BLOCK;
+use crate::Format;
+use crate::format::{I2_S_BLOCK, SUPER_BLOCK};
 
 /// −1, 0, 1 as 0, 1, 2.
 fn trit(x: f32, inverse: f32) -> u8 {
@@ -60,12 +61,6 @@ pub fn tq2_0(values: &[f32], blocks: &mut [u8]) {
     );
 }
 
-/// Values that [`i2_s`] takes at a time.
-pub const I2_S_GROUP: usize = 128;
-
-/// Bytes that [`i2_s`] writes after a tensor's quants.
-pub const I2_S_TAIL: usize = 32;
-
 /// A whole tensor: 32 bytes for each 128 values, whose bits 6, 7 are the first 32 values, then bits 4, 5 and so on; and
 /// after all of them the tensor's one scale as `f32`, padded to 32 bytes.
 ///
@@ -74,12 +69,16 @@ pub fn i2_s(values: &[f32], bytes: &mut [u8]) {
     /// Smaller magnitudes are zeros.
     const ZERO: f32 = 1e-6;
     let at = values.len() / 4;
-    assert_eq!(bytes.len(), at + I2_S_TAIL, "quants and a tail");
+    assert_eq!(
+        bytes.len(),
+        at + Format::I2_S.tail_bytes(),
+        "quants and a tail"
+    );
     let (quants, tail) = bytes.split_at_mut(at);
     each_block(
         values,
         quants,
-        |x: &[f32; I2_S_GROUP], bytes: &mut [u8; I2_S_GROUP / 4]| {
+        |x: &[f32; I2_S_BLOCK], bytes: &mut [u8; I2_S_BLOCK / 4]| {
             for (m, byte) in bytes.iter_mut().enumerate() {
                 *byte = (0..4).fold(0, |bits, n| {
                     let x = x[m + n * 32];
