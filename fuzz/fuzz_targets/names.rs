@@ -34,7 +34,8 @@ fuzz_target!(|text: &str| {
         return;
     };
     if let Ok(Source::Hub(reference)) = Source::parse(first)
-        && let Ok(listing) = Listing::parse(rest.as_bytes(), DEFAULT_ENDPOINT, &reference.repository)
+        && let Ok(listing) =
+            Listing::parse(rest.as_bytes(), DEFAULT_ENDPOINT, &reference.repository)
         && let Ok(model) = listing.choose(&reference, DEFAULT_ENDPOINT)
     {
         check(&model);

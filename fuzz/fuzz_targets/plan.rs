@@ -39,7 +39,11 @@ fuzz_target!(|data: &[u8]| {
         hidden: percent(10),
         replaced: 0,
     };
-    for steps in [Some(usize::from(settings[11])), Some(usize::from(settings[12])), None] {
+    for steps in [
+        Some(usize::from(settings[11])),
+        Some(usize::from(settings[12])),
+        None,
+    ] {
         world.load(&model, steps);
     }
 });

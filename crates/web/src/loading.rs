@@ -24,11 +24,13 @@ use crate::{Error, ModelInfo};
 pub struct LoadTimes {
     /// Finding out which files to get.
     pub resolve: f64,
-    /// Receiving bytes, and turning them into weights as they come.
+    /// Receiving, checking and storing bytes, and turning them into weights as they come.
     pub download: f64,
-    /// Reading stored bytes back, and turning them into weights as they come.
+    /// Reading stored bytes back, checking them, and turning them into weights as they come.
     pub read: f64,
-    /// The rest.
+    /// What of both was spent on turning bytes into weights, and a prompt into its state.
+    pub weights: f64,
+    /// From the last byte to a model that is ready.
     pub prepare: f64,
     /// All of it.
     pub total: f64,
@@ -68,6 +70,10 @@ impl<'a> Reporter<'a> {
         if let Ok(progress) = progress.into_ts() {
             let _ = self.listener.call1(&JsValue::NULL, &progress.js_value());
         }
+    }
+
+    fn enter(&self, stage: Stage) {
+        self.times.borrow_mut().enter(stage);
     }
 
     fn finish(self) -> LoadTimes {
@@ -178,8 +184,14 @@ pub async fn load(
     let reporter = Reporter::new(&progress);
     let report = |at| reporter.report(at);
     let loaded = io::load(&source, &options, Some(&signal), &report, &mut sink).await?;
+    let weights_ms = sink.prepare_ms();
+    reporter.enter(Stage::Prepare);
     let (engine, info) = sink.finish()?;
-    Ok(Session::new(engine, info, loaded, reporter.finish()))
+    let times = LoadTimes {
+        weights: weights_ms,
+        ..reporter.finish()
+    };
+    Ok(Session::new(engine, info, loaded, times))
 }
 
 /// Brings a model into the store without loading it.

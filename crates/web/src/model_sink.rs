@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use engine::{EarlyPrompt, Engine, EngineOptions};
+use engine::{Clock, EarlyPrompt, Engine, EngineOptions};
 use kernels::Pool;
 use tokenizer::Tokenizer;
 
@@ -18,6 +18,8 @@ pub(crate) struct ModelSink {
     prompt: Option<engine::Prompt>,
     pool: Box<dyn Pool>,
     begun: Option<Begun>,
+    /// Milliseconds spent on turning bytes into weights, and the prompt into its state.
+    prepare_ms: f64,
 }
 
 struct Begun {
@@ -36,7 +38,13 @@ impl ModelSink {
             settings,
             pool: threads::pool(),
             begun: None,
+            prepare_ms: 0.0,
         }
+    }
+
+    /// Milliseconds spent on turning bytes into weights, and the prompt into its state.
+    pub(crate) fn prepare_ms(&self) -> f64 {
+        self.prepare_ms
     }
 
     /// The engine, once all tensors are there.
@@ -90,10 +98,12 @@ impl TensorSink for ModelSink {
 
     fn tensor(&mut self, name: &str, bytes: &[u8]) -> Result<(), Error> {
         let begun = self.begun.as_mut().ok_or(model::Error::NoHeader)?;
+        let began = Performance.now_ms();
         let landed = begun.builder.write(name, bytes)?;
         if let (Some(_), Some(early)) = (landed, &mut begun.early) {
             while early.advance(&begun.builder, &*self.pool) {}
         }
+        self.prepare_ms += Performance.now_ms() - began;
         Ok(())
     }
 }
