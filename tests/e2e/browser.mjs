@@ -3,7 +3,7 @@ import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { chromium } from "playwright-core";
 import { findFirefox, launchFirefox } from "./firefox.mjs";
-import { announced, kill } from "./process.mjs";
+import { announced, kill, memory } from "./process.mjs";
 
 const PLACES = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome", "/snap/bin/chromium"];
 const ARGUMENTS = [
@@ -28,17 +28,18 @@ export async function launch() {
  * Starts a browser on a profile's folder, with whatever an earlier one left in it.
  * @param {string} name one of `browsers`
  * @param {string} folder
- * @returns {Promise<{ newPage(): Promise<object>, kill(): Promise<void> }>} `kill` ends all its processes at once, in the middle
- *   of whatever they do
+ * @param {Record<string, boolean | number | string>} [preferences] Firefox's own, by their names in about:config
+ * @returns {Promise<{ newPage(): Promise<object>, memory(): Promise<number>, kill(): Promise<void> }>} `memory` is the bytes that
+ *   all its processes take; `kill` ends them at once, in the middle of whatever they do
  */
-export function launchOn(name, folder) {
-  return name === "firefox" ? launchFirefoxOn(folder) : launchChromiumOn(folder);
+export function launchOn(name, folder, preferences) {
+  return name === "firefox" ? launchFirefoxOn(folder, preferences) : launchChromiumOn(folder);
 }
 
-async function launchFirefoxOn(profile) {
-  const browser = await launchFirefox({ profile });
+async function launchFirefoxOn(profile, preferences) {
+  const browser = await launchFirefox({ profile, preferences });
   const context = browser.defaultContext();
-  return { newPage: () => context.newPage(), kill: browser.kill };
+  return { newPage: () => context.newPage(), memory: browser.memory, kill: browser.kill };
 }
 
 async function launchChromiumOn(folder) {
@@ -47,7 +48,7 @@ async function launchChromiumOn(folder) {
   try {
     const browser = await chromium.connectOverCDP(await announced(child, LISTENING));
     const [context] = browser.contexts();
-    return { newPage: () => context.newPage(), kill: () => kill(child) };
+    return { newPage: () => context.newPage(), memory: () => memory(child), kill: () => kill(child) };
   } catch (error) {
     await kill(child);
     throw error;

@@ -6,7 +6,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import WebSocket from "ws";
-import { announced, kill } from "./process.mjs";
+import { announced, kill, memory } from "./process.mjs";
 
 const PLACES = ["/usr/bin/firefox-esr", "/usr/bin/firefox", "/snap/bin/firefox", "/Applications/Firefox.app/Contents/MacOS/firefox"];
 const LISTENING = /WebDriver BiDi listening on (ws:\S+)/;
@@ -45,11 +45,12 @@ export async function launchFirefox({ profile, preferences = {} } = {}) {
   });
   try {
     const session = await Session.open(await announced(child, LISTENING));
-    return new Firefox(session, async () => {
+    const end = async () => {
       session.end();
       await kill(child);
       if (!profile) await rm(folder, { recursive: true, force: true, maxRetries: 5 });
-    });
+    };
+    return new Firefox(session, end, () => memory(child));
   } catch (error) {
     await kill(child);
     throw error;
@@ -103,9 +104,13 @@ class Firefox {
   /** The same, since nothing is kept that an orderly end would save. */
   close;
 
-  constructor(session, kill) {
+  /** The bytes that its processes take. */
+  memory;
+
+  constructor(session, kill, memory) {
     this.#session = session;
     this.kill = this.close = kill;
+    this.memory = memory;
   }
 
   /** A storage of its own, empty. */

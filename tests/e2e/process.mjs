@@ -1,4 +1,5 @@
 // Programs that are started for a test: what they announce, and their end.
+import { readdir, readFile } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 
 const START_MS = 60_000;
@@ -29,4 +30,21 @@ export async function kill(child) {
     // It has just ended by itself.
   }
   await ended;
+}
+
+/** Bytes that a program that was spawned `detached` takes with everything it has started, shared pages divided among their users (Linux). */
+export async function memory(child) {
+  let bytes = 0;
+  for (const id of await readdir("/proc")) {
+    if (!/^\d+$/.test(id)) continue;
+    try {
+      // After the name in parentheses come the state, the parent and the process group.
+      const [, , group] = (await readFile(`/proc/${id}/stat`, "utf8")).split(") ").at(-1).split(" ");
+      if (Number(group) !== child.pid) continue;
+      bytes += Number(/^Pss:\s+(\d+) kB/m.exec(await readFile(`/proc/${id}/smaps_rollup`, "utf8"))[1]) * 1024;
+    } catch {
+      // It has ended meanwhile.
+    }
+  }
+  return bytes;
 }

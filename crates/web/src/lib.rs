@@ -34,5 +34,7 @@ pub use request::{ChatInput, GenerateRequest, Prompt};
 pub use requirements::Needs;
 pub use session::{Memory, Session, SessionInfo};
 pub use settings::{EngineSettings, FetchSettings, KvCache};
-pub use store::{clear_models, list_models, remove_model, storage_usage, verify_model};
+pub use store::{
+    ModelExport, clear_models, export_model, list_models, remove_model, storage_usage, verify_model,
+};
 pub use threads::{compiled_module, compute, compute_failed, use_threads};

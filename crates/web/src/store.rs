@@ -1,6 +1,6 @@
 //! The model store's calls, as the page makes them.
 
-use js_sys::Function;
+use js_sys::{Function, Uint8Array};
 use tsify::{Ts, Tsify};
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
@@ -66,4 +66,28 @@ pub async fn verify_model(
         }
     };
     Ok(io::verify(&id, Some(&signal), &report).await?.into_ts()?)
+}
+
+/// A stored file on its way out.
+#[wasm_bindgen]
+pub struct ModelExport(io::Export);
+
+#[wasm_bindgen]
+impl ModelExport {
+    /// The next bytes of the file; nothing after the last.
+    ///
+    /// # Errors
+    /// When they are not what was stored, or cannot be read.
+    pub async fn next(&self) -> Result<Option<Uint8Array>, Error> {
+        self.0.next().await
+    }
+}
+
+/// Opens a file of a stored model; one that is the model's only file need not be named.
+///
+/// # Errors
+/// When there is no such model or file, when it is not complete, or when the store cannot be read.
+#[wasm_bindgen(js_name = exportModel)]
+pub async fn export_model(id: String, file: Option<String>) -> Result<ModelExport, Error> {
+    Ok(ModelExport(io::export(&id, file.as_deref()).await?))
 }

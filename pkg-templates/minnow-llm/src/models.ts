@@ -51,6 +51,32 @@ export class ModelStore {
     return withWorker((client) => client.call("clearModels", []));
   }
 
+  /** A stored model's file as a stream; of a split set one at a time, by its name in `list()`. */
+  async export(id: string, file?: string): Promise<ReadableStream<Uint8Array<ArrayBuffer>>> {
+    const client = await launchStore();
+    const ending = async <T>(work: Promise<T>): Promise<T> => {
+      try {
+        return await work;
+      } catch (error) {
+        end(client);
+        throw error;
+      }
+    };
+    await ending(client.call("openExport", [id, file]));
+    return new ReadableStream(
+      {
+        async pull(stream) {
+          const bytes = await ending(client.call("nextExport", []));
+          if (bytes) return stream.enqueue(bytes);
+          stream.close();
+          end(client);
+        },
+        cancel: () => end(client),
+      },
+      { highWaterMark: 0 },
+    );
+  }
+
   /** Bytes stored, and what the browser grants. */
   usage(): Promise<Usage> {
     return withWorker((client) => client.call("storageUsage", []));
@@ -63,6 +89,10 @@ export async function withWorker<T>(use: (client: WorkerClient<WorkerApi>) => Pr
   try {
     return await use(client);
   } finally {
-    void client.close(new MinnowError("model_not_loaded", "the worker of this call has ended"));
+    end(client);
   }
+}
+
+function end(client: WorkerClient<WorkerApi>): void {
+  void client.close(new MinnowError("model_not_loaded", "the worker of this call has ended"));
 }

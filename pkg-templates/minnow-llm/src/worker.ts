@@ -5,7 +5,7 @@ import type { Call } from "./rpc.js";
 import { serve } from "./server.js";
 import type * as Wasm from "./wasm/simd/minnow.js";
 import type {
-  ChatInput, EngineSettings, ErrorReport, FetchSettings, GenerateRequest, Loaded, Metrics, ModelInfo, Prediction, Progress, Prompt, Session, SessionInfo, StepEvent, StoredModel, Usage, Verification,
+  ChatInput, EngineSettings, ErrorReport, FetchSettings, GenerateRequest, Loaded, Metrics, ModelExport, ModelInfo, Prediction, Progress, Prompt, Session, SessionInfo, StepEvent, StoredModel, Usage, Verification,
 } from "./wasm/simd/minnow.js";
 
 type FinishedEvent = Extract<StepEvent, { type: "finished" }>;
@@ -26,6 +26,7 @@ export function start(wasm: Module, instantiate: (threads: number) => Promise<un
 function createApi(wasm: Module, instantiate: (threads: number) => Promise<unknown>) {
   let session: Session | undefined;
   let runner: Runner | undefined;
+  let exporting: ModelExport | undefined;
 
   const loaded = (): Session => session ?? fail({ code: "model_not_loaded", message: "no model is loaded" });
 
@@ -83,6 +84,15 @@ function createApi(wasm: Module, instantiate: (threads: number) => Promise<unkno
 
     async verifyModel(call: Call<Progress>, id: string): Promise<Verification> {
       return wasm.verifyModel(id, call.signal, (progress: Progress) => call.emit(progress));
+    },
+
+    async openExport(_: Call, id: string, file?: string): Promise<void> {
+      exporting = await wasm.exportModel(id, file);
+    },
+
+    /** The next bytes of the file that was opened; nothing after the last. */
+    async nextExport(_: Call): Promise<Uint8Array<ArrayBuffer> | undefined> {
+      return exporting?.next() as Promise<Uint8Array<ArrayBuffer> | undefined>;
     },
 
     async clearModels(_: Call): Promise<void> {

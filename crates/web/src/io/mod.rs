@@ -3,6 +3,7 @@
 mod abort;
 mod body;
 mod driver;
+mod export;
 mod fetch;
 mod follow;
 mod globals;
@@ -15,6 +16,7 @@ mod resolve;
 mod store;
 mod types;
 
+pub use export::{Export, export};
 pub(crate) use globals::device_memory;
 pub use load::load;
 pub use models::{clear, list, remove, usage, verify};

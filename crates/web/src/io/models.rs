@@ -27,9 +27,15 @@ pub async fn list() -> Result<Vec<StoredModel>, Error> {
 }
 
 /// The model of that name, or that was loaded from that source.
-async fn find(store: &Store, id: &str) -> Result<Option<Record>, Error> {
+pub(super) async fn find(store: &Store, id: &str) -> Result<Option<Record>, Error> {
     let records = store.records().await.map_err(store_failed)?;
     Ok(records.into_iter().find(|record| record.answers_to(id)))
+}
+
+pub(super) fn not_stored(id: &str) -> Error {
+    Error::invalid(format!(
+        "no model {id:?} is stored; list() names those that are"
+    ))
 }
 
 fn describe(record: Record, journal: &[JournalEntry]) -> StoredModel {
@@ -101,11 +107,7 @@ pub async fn verify(
     progress: &dyn Fn(Progress),
 ) -> Result<Verification, Error> {
     let store = Store::open().await;
-    let record = find(&store, id).await?.ok_or_else(|| {
-        Error::invalid(format!(
-            "no model {id:?} is stored; list() names those that are"
-        ))
-    })?;
+    let record = find(&store, id).await?.ok_or_else(|| not_stored(id))?;
     let _lock = Lock::acquire(&record.id, Mode::Shared, signal).await?;
     let shelf = store.shelf(&record);
     let journal = store.journal(&record.id).await.map_err(store_failed)?;
@@ -173,7 +175,7 @@ pub(super) async fn make_room(
     Ok(())
 }
 
-async fn is_right(bytes: Option<&Uint8Array>, entry: &JournalEntry) -> bool {
+pub(super) async fn is_right(bytes: Option<&Uint8Array>, entry: &JournalEntry) -> bool {
     let Some(bytes) = bytes.filter(|bytes| bytes.length() == entry.length) else {
         return false;
     };
