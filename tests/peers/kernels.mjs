@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// The kernels alone, in a worker of a headless browser: crates/kernels/examples/bench.rs, once for each build.
+// The kernels alone, in a worker of a headless browser: crates/kernels/examples/bench, once for each build.
 //
 //   node kernels.mjs --builds simd=bench.wasm,relaxed=bench.wasm [--out results]
 //

@@ -108,6 +108,9 @@ impl Head<'_> {
     fn score<S: Simd>(&self, s: S, rows: &mut Rows, block: usize, scratch: &mut [f32]) {
         let layout = self.cached.layout;
         let (page, at) = self.page(block);
+        if let Some(stored) = page.stored_keys(layout, at).filter(|_| rows.are_few()) {
+            return rows.score_few(s, stored);
+        }
         for first in (0..BLOCK / LANES).step_by(PANELS) {
             let keys = page.key_panels(s, layout, at, first, PANELS, scratch);
             let panels = tile::panels(keys, layout.key_length() * LANES, layout.key_length());
@@ -138,6 +141,9 @@ impl Head<'_> {
         let layout = self.cached.layout;
         let (page, at) = self.page(block);
         let tokens = BLOCK.min(visible - block * BLOCK);
+        if let Some(stored) = page.stored_values(layout, at).filter(|_| rows.are_few()) {
+            return rows.accumulate_few(s, stored, tokens, out);
+        }
         let panel_count = layout.value_length() / LANES;
         for first in (0..panel_count).step_by(PANELS) {
             let count = PANELS.min(panel_count - first);

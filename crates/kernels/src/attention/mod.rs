@@ -15,6 +15,7 @@
 //! the rows beside it: blocks are always of [`crate::kv::BLOCK`] tokens from the start of the sequence, and every sum has a fixed
 //! order (products: ascending, one after the other; the sum of weights: that of `crate::sum`).
 
+mod few;
 mod head;
 mod rows;
 mod tile;

@@ -2,9 +2,11 @@
 
 use std::ops::Range;
 
+use super::few;
 use super::tile::TILE;
 use crate::activation::soft_capped;
-use crate::kv::{BLOCK, MAX_HEAD_LENGTH};
+use crate::isa::Simd;
+use crate::kv::{BLOCK, LANES, MAX_HEAD_LENGTH, StoredBlock};
 use crate::softmax;
 use crate::sum::Partial;
 
@@ -97,6 +99,47 @@ impl Rows {
     #[inline(always)]
     pub(super) fn weights(&self, tile: usize) -> &[[f32; TILE]] {
         &self.weights[tile]
+    }
+
+    /// Whether panels that are loaded serve a single tile.
+    #[inline(always)]
+    pub(super) fn are_few(&self) -> bool {
+        self.count <= TILE
+    }
+
+    /// `scores = queries · keysᵀ` for a single tile.
+    #[inline(always)]
+    pub(super) fn score_few<S: Simd>(&mut self, s: S, keys: StoredBlock) {
+        let factors = &self.queries[..self.key_length];
+        let scores = self.scores.as_flattened_mut();
+        scores[..self.count * BLOCK].fill(0.0);
+        let at = |row, panel| row * BLOCK + panel * LANES;
+        let (rows, steps) = (self.count, self.key_length);
+        match keys {
+            StoredBlock::F32(keys) => few::multiply_add(s, rows, factors, keys, steps, at, scores),
+            StoredBlock::F16(keys) => few::multiply_add(s, rows, factors, keys, steps, at, scores),
+        }
+    }
+
+    /// `out += weights · values` for a single tile, the first `tokens` tokens of a block.
+    #[inline(always)]
+    pub(super) fn accumulate_few<S: Simd>(
+        &self,
+        s: S,
+        values: StoredBlock,
+        tokens: usize,
+        out: &mut [f32],
+    ) {
+        let factors = &self.weights[0][..tokens];
+        let at = |row, panel| self.out_start[row] + panel * LANES;
+        match values {
+            StoredBlock::F32(values) => {
+                few::multiply_add(s, self.count, factors, values, BLOCK, at, out);
+            }
+            StoredBlock::F16(values) => {
+                few::multiply_add(s, self.count, factors, values, BLOCK, at, out);
+            }
+        }
     }
 
     /// Turns the scores of a row in the block that begins with token `start` into weights, and returns what everything

@@ -21,12 +21,20 @@ pub(super) fn f16_from(value: f32) -> f16 {
 #[cfg_attr(target_arch = "wasm32", inline(never))]
 #[cfg_attr(not(target_arch = "wasm32"), inline(always))]
 pub(super) fn widen_f16<S: Simd>(s: S, stored: &[f16], out: &mut [f32]) {
-    let (mask, bias) = (s.splat_i32(F16_MASK), s.splat_f32(F16_BIAS_DIFFERENCE));
     let stored = stored.reinterpret_cast().as_bytes().as_chunks().0;
     for (out, stored) in out.as_mut_bytes().as_chunks_mut().0.iter_mut().zip(stored) {
-        let bits = s.shl_i32::<F16_SHIFT>(s.load_i16(stored));
-        s.store(s.mul_f32(s.and(bits, mask), bias), out);
+        s.store(widen_half(s, s.load_i16(stored)), out);
     }
+}
+
+/// Four finite halves, sign-extended to 32 bits, as in [`widen_f16`].
+#[inline(always)]
+pub(crate) fn widen_half<S: Simd>(s: S, halves: S::V) -> S::V {
+    let bits = s.shl_i32::<F16_SHIFT>(halves);
+    s.mul_f32(
+        s.and(bits, s.splat_i32(F16_MASK)),
+        s.splat_f32(F16_BIAS_DIFFERENCE),
+    )
 }
 
 /// From the place of a 16-bit float's exponent to that of a 32-bit one's.

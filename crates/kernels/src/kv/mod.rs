@@ -22,8 +22,9 @@ use half::f16;
 
 use crate::Error;
 
-pub(crate) use page::BlockAt;
+pub(crate) use encode::widen_half;
 pub use page::Page;
+pub(crate) use page::{BlockAt, StoredBlock};
 
 /// Tokens that attention handles at a time. Fixed, because the order of summation follows it and results may not
 /// depend on the page size.

@@ -27,6 +27,13 @@ pub(crate) struct BlockAt {
     pub(crate) head: usize,
 }
 
+/// The keys or the values of a block, in panels, where they are stored as floats of some kind.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum StoredBlock<'a> {
+    F32(&'a [[f32; LANES]]),
+    F16(&'a [[f16; LANES]]),
+}
+
 impl Page {
     /// A page of zeros.
     ///
@@ -116,6 +123,30 @@ impl Page {
     /// Makes this page a copy of `other`, which must have the same layout.
     pub fn copy_from(&mut self, other: &Page) {
         self.storage.clone_from(&other.storage);
+    }
+
+    /// All keys of a block, unless they are bytes: panels of `key_length` columns.
+    #[inline(always)]
+    pub(crate) fn stored_keys(&self, layout: &KvLayout, at: BlockAt) -> Option<StoredBlock<'_>> {
+        let start = layout.block_index(at) * BLOCK * (layout.key_length + layout.value_length);
+        self.stored(start..start + BLOCK * layout.key_length)
+    }
+
+    /// All values of a block, unless they are bytes: panels of [`BLOCK`] columns.
+    #[inline(always)]
+    pub(crate) fn stored_values(&self, layout: &KvLayout, at: BlockAt) -> Option<StoredBlock<'_>> {
+        let start = layout.block_index(at) * BLOCK * (layout.key_length + layout.value_length)
+            + BLOCK * layout.key_length;
+        self.stored(start..start + BLOCK * layout.value_length)
+    }
+
+    #[inline(always)]
+    fn stored(&self, range: std::ops::Range<usize>) -> Option<StoredBlock<'_>> {
+        match &self.storage {
+            Storage::F32(data) => Some(StoredBlock::F32(data[range].as_chunks().0)),
+            Storage::F16(data) => Some(StoredBlock::F16(data[range].as_chunks().0)),
+            Storage::Q8_0 { .. } => None,
+        }
     }
 
     /// The keys of `count` · `LANES` tokens, `[count][key_length][LANES]`; `first` counts from the start of the block.

@@ -3,14 +3,21 @@
 //! Natively: `cargo run --release -p kernels --example bench`. As wasm in Chromium: `cargo xtask bench --only kernels`,
 //! which turns the lines into a table.
 //!
-//! Every line is a JSON object: first the peaks of reading (GB/s), then for each instruction set its peak of
-//! multiplying (10⁹ multiplications a second), then for each of its formats: packing (GB/s of the file's bytes), a
+//! Every line is a JSON object: first the peaks of reading (GB/s), then the attention of one token (µs a layer, and GB/s of
+//! keys and values), natively what it costs to hand a kernel to several threads (µs), then for each instruction set its
+//! peak of multiplying (10⁹ multiplications a second) and for each of its formats: packing (GB/s of the file's bytes), a
 //! product of four rows (µs: nearly all of it goes into the preparation of the activations), matrix–vector products
 //! with weights streamed from memory and from the cache (GB/s of packed bytes, and 10⁹ multiplications a second),
 //! matrix–matrix products (10⁹ multiplications a second).
 
+mod attention;
+mod host;
+#[cfg(not(target_arch = "wasm32"))]
+mod regions;
+
 use std::hint::black_box;
 
+use host::{best_ms, print};
 use kernels::{Activations, Format, Isa, Matrix, Packer, Serial, matmul_with, peak};
 
 /// Columns of every matrix.
@@ -24,59 +31,6 @@ const CACHED: usize = 768 << 10;
 
 /// Rows of weights and of activations of the matrix–matrix product.
 const PREFILL: (usize, usize) = (512, 128);
-
-#[cfg(not(target_arch = "wasm32"))]
-fn now_ms() -> f64 {
-    use std::sync::OnceLock;
-    use std::time::Instant;
-    static START: OnceLock<Instant> = OnceLock::new();
-    START.get_or_init(Instant::now).elapsed().as_secs_f64() * 1e3
-}
-
-#[cfg(not(target_arch = "wasm32"))]
-fn print(line: &str) {
-    println!("{line}");
-}
-
-#[cfg(target_arch = "wasm32")]
-mod host {
-    //! What `bench.mjs` provides.
-
-    #[link(wasm_import_module = "host")]
-    unsafe extern "C" {
-        pub(crate) safe fn now_ms() -> f64;
-        pub(crate) fn print(text: *const u8, len: usize);
-    }
-}
-
-#[cfg(target_arch = "wasm32")]
-use host::now_ms;
-
-#[cfg(target_arch = "wasm32")]
-fn print(line: &str) {
-    // SAFETY: the host reads the text before it returns.
-    unsafe { host::print(line.as_ptr(), line.len()) }
-}
-
-/// Milliseconds of the fastest of some calls, after warming up; `work` is repeated until a call is long enough to
-/// be timed.
-fn best_ms(mut work: impl FnMut()) -> f64 {
-    const LONG_ENOUGH_MS: f64 = 3.0;
-    const WARM_UP_MS: f64 = 250.0;
-    const CALLS: usize = 24;
-    let (start, mut calls) = (now_ms(), 0);
-    while now_ms() - start < WARM_UP_MS {
-        work();
-        calls += 1;
-    }
-    let repeats = (LONG_ENOUGH_MS * f64::from(calls) / WARM_UP_MS).ceil() as usize;
-    let times = (0..CALLS).map(|_| {
-        let start = now_ms();
-        (0..repeats).for_each(|_| work());
-        (now_ms() - start) / repeats as f64
-    });
-    times.fold(f64::INFINITY, f64::min)
-}
 
 /// Some rows of the file with moderate scales.
 fn file_rows(format: Format, rows: usize) -> Vec<u8> {
@@ -139,6 +93,9 @@ fn main() {
     print(&format!(
         r#"{{"columns": {COLS}, "read_memory": {memory:.2}, "read_cache": {cache:.2}}}"#
     ));
+    attention::measure();
+    #[cfg(not(target_arch = "wasm32"))]
+    regions::measure();
     let vectors = Isa::available()
         .into_iter()
         .filter(|isa| !isa.name().starts_with("scalar"));
