@@ -1,4 +1,14 @@
 // The model store on a real disk, in every browser that is there: what it survives, and what becomes of many tabs.
+//
+// What users of other packages have suffered, and where it is tested:
+//   interrupted downloads that start from zero or never end     here: "killed at …", "killed in the middle of writing"
+//   caches that have to be cleared by hand                      here: "damage to …", "a record that makes no sense …"
+//   error pages that are kept as models                         sources.test.mjs: "what is no model"
+//   a quota that runs out half-way                              here: "a quota that is exhausted …", "too small a quota …"
+//   downloads that cannot be cancelled, loads that race         loader.test.mjs: "aborting"; here: "three tabs …"
+//   tabs that spoil or duplicate each other's cache             here: "three tabs …", "a tab takes over …", "a model in use …"
+//   models that take four times their size                      loader.test.mjs: "a cold load reports …" prints the ratio
+//   memory that leaks at every load, workers that stay          here: "a hundred loads and unloads …"
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { mkdtemp, readFile, readdir, rm } from "node:fs/promises";
