@@ -30,7 +30,8 @@ await withBrowser(async (context) => {
     const lines = await page.evaluate(runInWorker, `/${name}/${path.basename(file)}`);
     const records = lines.map((line) => JSON.parse(line));
     result.builds[name] = {
-      peaks: Object.assign({}, ...records.filter((record) => !record.format)),
+      peaks: Object.assign({}, ...records.filter((record) => !record.format && !record.attention)),
+      attention: records.filter((record) => record.attention),
       formats: Object.fromEntries(records.filter((record) => record.format).map((record) => [record.format, record])),
     };
   }
