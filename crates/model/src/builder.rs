@@ -5,9 +5,10 @@ use std::collections::HashMap;
 use gguf::Header;
 use kernels::{Matrix, Packer, dequantize};
 
+use crate::loaded::Loaded;
 use crate::plan::plan;
 use crate::rotation::RopeFactors;
-use crate::tensors::{self, Found, Loaded};
+use crate::tensors::{self, Found};
 use crate::weights::Layer;
 use crate::{Config, Error, Model, families};
 

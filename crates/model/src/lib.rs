@@ -21,6 +21,7 @@ mod embedding;
 mod error;
 mod families;
 mod keys;
+mod loaded;
 mod pages;
 mod plan;
 mod prefill;

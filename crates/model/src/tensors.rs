@@ -1,12 +1,11 @@
-//! The tensors of a model: which there must be and may be, and those that have been loaded.
+//! The tensors of a model: which there must be and may be.
 
 use std::collections::HashMap;
 
 use gguf::{Header, TensorInfo, TensorType};
-use kernels::{Format, Matrix, Packer};
+use kernels::{Format, Packer};
 
 use crate::config::LONG_ROPE_TENSORS;
-use crate::weights::{LayerNorm, Linear};
 use crate::{Config, Error, Pooling, families};
 
 /// What a tensor is used as.
@@ -364,73 +363,5 @@ fn unsupported(tensor: String, kind: TensorType, formats: &[Format]) -> Error {
         tensor,
         kind,
         supported: names.join(", "),
-    }
-}
-
-/// Tensors that have been read, by name.
-#[derive(Debug, Default)]
-pub(crate) struct Loaded {
-    matrices: HashMap<String, Matrix>,
-    vectors: HashMap<String, Vec<f32>>,
-    bytes: usize,
-}
-
-impl Loaded {
-    pub(crate) fn insert_matrix(&mut self, name: String, matrix: Matrix) {
-        self.bytes += matrix.packed_bytes();
-        self.matrices.insert(name, matrix);
-    }
-
-    pub(crate) fn insert_vector(&mut self, name: String, vector: Vec<f32>) {
-        self.bytes += size_of_val(vector.as_slice());
-        self.vectors.insert(name, vector);
-    }
-
-    /// Takes a matrix out.
-    pub(crate) fn matrix(&mut self, name: &str) -> Result<Matrix, Error> {
-        self.matrices
-            .remove(name)
-            .ok_or_else(|| Error::MissingTensor {
-                tensor: name.to_owned(),
-            })
-    }
-
-    /// Takes a matrix out with its scale and its bias: `{name}.weight`, `{name}.scale`, `{name}.bias`.
-    pub(crate) fn linear(&mut self, name: &str) -> Result<Linear, Error> {
-        let weight = self.matrix(&format!("{name}.weight"))?;
-        let scale = self.vector(&format!("{name}.scale"));
-        Ok(Linear {
-            weight,
-            scale: scale.first().map_or(1.0, |&scale| scale),
-            bias: self.vector(&format!("{name}.bias")),
-        })
-    }
-
-    /// Takes a layer norm out: `{name}.weight`, `{name}.bias`.
-    pub(crate) fn norm(&mut self, name: &str) -> LayerNorm {
-        LayerNorm {
-            weight: self.vector(&format!("{name}.weight")),
-            bias: self.vector(&format!("{name}.bias")),
-        }
-    }
-
-    /// Takes a vector out; one that the files do not have is empty.
-    pub(crate) fn vector(&mut self, name: &str) -> Vec<f32> {
-        self.vectors.remove(name).unwrap_or_default()
-    }
-
-    /// A matrix that stays.
-    pub(crate) fn peek_matrix(&self, name: &str) -> Option<&Matrix> {
-        self.matrices.get(name)
-    }
-
-    /// A copy of a vector; one that the files do not have is empty.
-    pub(crate) fn peek_vector(&self, name: &str) -> Vec<f32> {
-        self.vectors.get(name).cloned().unwrap_or_default()
-    }
-
-    /// Bytes of everything that was inserted.
-    pub(crate) fn bytes(&self) -> usize {
-        self.bytes
     }
 }

@@ -19,10 +19,11 @@ use kernels::rope::RopeStyle;
 use crate::cache::Cache;
 use crate::config::LONG_ROPE_TENSORS;
 use crate::keys::Keys;
+use crate::loaded::Loaded;
 use crate::rotation::{RopeFactors, Ropes};
 use crate::scratch::Scratch;
 use crate::step::{self, Step};
-use crate::tensors::{Loaded, Spec, Specs};
+use crate::tensors::{Spec, Specs};
 use crate::weights::{Attention, FeedForward, Layer, Model, RankingHead, Router};
 use crate::{Architecture, Config, Error};
 
