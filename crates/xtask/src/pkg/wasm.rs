@@ -143,6 +143,7 @@ pub(super) fn build(project: &Project, variant: &Variant, template: &Path) -> Re
         .args(["--target", "web", "--out-name", "minnow", "--out-dir"])
         .arg(&folder)
         .arg(&compiled))?;
+    strip_comments(project, template, &folder)?;
     let module = folder.join(MODULE);
     run(tools::node(project)?
         .arg(template.join("node_modules/binaryen/bin/wasm-opt"))
@@ -153,6 +154,25 @@ pub(super) fn build(project: &Project, variant: &Variant, template: &Path) -> Re
         .arg(&module))?;
     fs::write(&stamp, made_from).with_context(|| format!("cannot write {}", stamp.display()))?;
     Ok(folder)
+}
+
+/// Comments are for editors, which read them in the declarations; without those of the glue a page downloads 2 KB less.
+fn strip_comments(project: &Project, template: &Path, folder: &Path) -> Result<()> {
+    let stripped = folder.join("stripped");
+    run(tools::node(project)?
+        .arg(template.join("node_modules/typescript/bin/tsc"))
+        .args([
+            "--ignoreConfig",
+            "--allowJs",
+            "--noCheck",
+            "--removeComments",
+        ])
+        .args(["--target", "ES2022", "--module", "ES2022", "--outDir"])
+        .arg(&stripped)
+        .arg(folder.join(GLUE)))?;
+    fs::rename(stripped.join(GLUE), folder.join(GLUE))
+        .with_context(|| format!("cannot replace {GLUE} in {}", folder.display()))?;
+    fs::remove_dir_all(&stripped).with_context(|| format!("cannot remove {}", stripped.display()))
 }
 
 /// Compiler flags that keep this machine's folders out of the module's panic messages: what is published tells nothing
