@@ -97,7 +97,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         .with("general.architecture", family.architecture())
         .with("general.type", "model")
         .with("general.name", name);
-    for (key, value) in conversion::hyperparameters(family, &config)? {
+    for (key, value) in conversion::hyperparameters(family, &config, &args.input)? {
         header = header.with(key, value);
     }
     header = header.with("general.file_type", file_type.id());
@@ -155,12 +155,13 @@ fn file_type(out_type: OutType, tensors: &[Tensor<'_>]) -> FileType {
     }
 }
 
-/// A tensor's type: vectors, norms and routers stay exact.
+/// A tensor's type: vectors, norms, routers, and what is added to embeddings stay exact.
 fn kind(file_type: FileType, tensor: &Tensor<'_>) -> TensorType {
     let name = &tensor.name;
     let is_exact = tensor.shape.len() == 1
         || name.ends_with("_norm.weight")
         || name.ends_with(".ffn_gate_inp.weight")
+        || matches!(name.as_str(), "position_embd.weight" | "token_types.weight")
         || !name.ends_with(".weight");
     let is_ternary = matches!(file_type, FileType::TQ1_0 | FileType::TQ2_0);
     match file_type.base() {

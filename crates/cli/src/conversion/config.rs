@@ -73,6 +73,26 @@ impl Config {
             .with_context(|| format!("{FILE}: {key} is {value}, where {what} is needed"))
     }
 
+    /// The classes of a classifier, by number; none if their names are those that transformers makes up for two.
+    pub(crate) fn labels(&self) -> Result<Vec<&str>> {
+        const MADE_UP: &str = "LABEL_0";
+        let Some(Value::Object(given)) = self.get("id2label") else {
+            return Ok(Vec::new());
+        };
+        let mut labels = given
+            .iter()
+            .map(|(id, label)| Some((id.parse::<u32>().ok()?, label.as_str()?)))
+            .collect::<Option<Vec<_>>>()
+            .with_context(|| {
+                format!("{FILE}: id2label needs numbers as keys and texts as values")
+            })?;
+        labels.sort_unstable();
+        if matches!(labels[..], [(0, MADE_UP), _]) {
+            labels.clear();
+        }
+        Ok(labels.into_iter().map(|(_, label)| label).collect())
+    }
+
     /// Features of a head.
     pub(crate) fn head_dim(&self) -> Result<u32> {
         match self.u32("head_dim")? {

@@ -13,10 +13,15 @@ pub(crate) enum Family {
     Gemma2,
     Gemma3,
     Phi3,
+    Bert,
+    NomicBert,
+    BitNet,
+    /// BitNet b1.58 2B4T, with the gate squared.
+    BitNetB158,
 }
 
 /// Classes of transformers and their families.
-const CLASSES: [(&str, Family); 13] = [
+const CLASSES: [(&str, Family); 19] = [
     ("LlamaForCausalLM", Family::Llama),
     ("LlamaModel", Family::Llama),
     ("MistralForCausalLM", Family::Llama),
@@ -30,6 +35,13 @@ const CLASSES: [(&str, Family); 13] = [
     ("Gemma3ForCausalLM", Family::Gemma3),
     ("Gemma3ForConditionalGeneration", Family::Gemma3),
     ("Phi3ForCausalLM", Family::Phi3),
+    ("BertModel", Family::Bert),
+    ("BertForMaskedLM", Family::Bert),
+    ("BertForSequenceClassification", Family::Bert),
+    ("NomicBertModel", Family::NomicBert),
+    // Two makers, two spellings, two families.
+    ("BitnetForCausalLM", Family::BitNet),
+    ("BitNetForCausalLM", Family::BitNetB158),
 ];
 
 impl Family {
@@ -55,11 +67,25 @@ impl Family {
             Self::Gemma2 => "gemma2",
             Self::Gemma3 => "gemma3",
             Self::Phi3 => "phi3",
+            Self::Bert => "bert",
+            Self::NomicBert => "nomic-bert",
+            Self::BitNet => "bitnet",
+            Self::BitNetB158 => "bitnet-b1.58",
         }
     }
 
     pub(crate) fn is_gemma(self) -> bool {
         matches!(self, Self::Gemma2 | Self::Gemma3)
+    }
+
+    /// Whether every token sees the whole text, and there is no next one.
+    pub(crate) fn is_encoder(self) -> bool {
+        matches!(self, Self::Bert | Self::NomicBert)
+    }
+
+    /// Whether the layers' matrices are trained to be −d, 0 or d.
+    pub(crate) fn is_ternary(self) -> bool {
+        matches!(self, Self::BitNet | Self::BitNetB158)
     }
 
     /// Whether queries and keys have their rotated pairs in two halves in the source, and side by side in GGUF.

@@ -22,7 +22,7 @@ pub(crate) struct Folder {
 pub(crate) struct Stored<'a> {
     pub(crate) dtype: Dtype,
     /// Rows · columns.
-    bytes: &'a [u8],
+    pub(super) bytes: &'a [u8],
 }
 
 const SINGLE: &str = "model.safetensors";

@@ -1,11 +1,16 @@
 //! A model's shape as metadata.
 
+use std::path::Path;
+
 use anyhow::{Context, Result};
 
-use super::{Config, Entries, Family, rope::Rope};
+use super::{Config, Entries, Family, encoder, rope::Rope};
 
 /// The keys that start with the architecture's name.
-pub(crate) fn hyperparameters(family: Family, config: &Config) -> Result<Entries> {
+pub(crate) fn hyperparameters(family: Family, config: &Config, folder: &Path) -> Result<Entries> {
+    if family.is_encoder() {
+        return encoder::hyperparameters(family, config, folder);
+    }
     let architecture = family.architecture();
     let mut entries = Entries::new();
     let mut put = |key: &str, value: gguf::Value| {
@@ -31,7 +36,9 @@ pub(crate) fn hyperparameters(family: Family, config: &Config) -> Result<Entries
         (config.need_f64("rms_norm_eps")? as f32).into(),
     );
     let head_dim = match family {
-        Family::Llama | Family::Gemma2 | Family::Gemma3 => Some(config.head_dim()?),
+        Family::Llama | Family::BitNet | Family::Gemma2 | Family::Gemma3 => {
+            Some(config.head_dim()?)
+        }
         Family::Phi3 => None,
         _ => config.u32("head_dim")?,
     };
@@ -87,7 +94,12 @@ pub(crate) fn hyperparameters(family: Family, config: &Config) -> Result<Entries
                 put("rope.freq_base_swa", (local as f32).into());
             }
         }
-        Family::Qwen2 | Family::Qwen3 | Family::Phi3 => {}
+        // What their files have: a scaling that changes nothing.
+        Family::BitNet | Family::BitNetB158 if rope.kind().is_none() => {
+            put("rope.scaling.type", "linear".into());
+            put("rope.scaling.factor", 1_f32.into());
+        }
+        _ => {}
     }
     Ok(entries)
 }

@@ -4,12 +4,14 @@
 //! keys and tensors are llama.cpp's (`conversion/*.py` and `gguf-py`).
 
 mod config;
+mod encoder;
 mod family;
 mod folder;
 mod hyperparameters;
 mod names;
 mod rope;
 mod tensors;
+mod ternary;
 mod vocabulary;
 
 pub(crate) use config::Config;

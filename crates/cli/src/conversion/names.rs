@@ -21,7 +21,7 @@ const GLOBAL: [(&str, &str); 3] = [
 ];
 
 /// Names in a layer.
-const LAYER: [(&str, &str); 15] = [
+const LAYER: [(&str, &str); 19] = [
     ("input_layernorm", "attn_norm"),
     ("self_attn.q_proj", "attn_q"),
     ("self_attn.k_proj", "attn_k"),
@@ -30,6 +30,11 @@ const LAYER: [(&str, &str); 15] = [
     ("self_attn.o_proj", "attn_output"),
     ("self_attn.q_norm", "attn_q_norm"),
     ("self_attn.k_norm", "attn_k_norm"),
+    // BitNet's norms before the second projections: 1bitLLM's names and Microsoft's.
+    ("self_attn.inner_attn_ln", "attn_sub_norm"),
+    ("self_attn.attn_sub_norm", "attn_sub_norm"),
+    ("mlp.ffn_layernorm", "ffn_sub_norm"),
+    ("mlp.ffn_sub_norm", "ffn_sub_norm"),
     ("pre_feedforward_layernorm", "ffn_norm"),
     ("post_feedforward_layernorm", "post_ffw_norm"),
     ("mlp.gate_proj", "ffn_gate"),
@@ -41,8 +46,52 @@ const LAYER: [(&str, &str); 15] = [
     ("mlp.gate", "ffn_gate_inp"),
 ];
 
+/// Names of encoders outside layers.
+const ENCODER: [(&str, &str); 8] = [
+    ("embeddings.word_embeddings", "token_embd"),
+    ("embeddings.position_embeddings", "position_embd"),
+    ("embeddings.token_type_embeddings", "token_types"),
+    ("embeddings.LayerNorm", "token_embd_norm"),
+    ("emb_ln", "token_embd_norm"),
+    ("classifier", "cls"),
+    ("classifier.dense", "cls"),
+    ("classifier.out_proj", "cls.output"),
+];
+
+/// Names in an encoder's layer: BERT's, then Nomic's.
+const ENCODER_LAYER: [(&str, &str); 15] = [
+    ("attention.self.query", "attn_q"),
+    ("attention.self.key", "attn_k"),
+    ("attention.self.value", "attn_v"),
+    ("attention.output.dense", "attn_output"),
+    ("attention.output.LayerNorm", "attn_output_norm"),
+    ("intermediate.dense", "ffn_up"),
+    ("output.dense", "ffn_down"),
+    ("output.LayerNorm", "layer_output_norm"),
+    ("attn.Wqkv", "attn_qkv"),
+    ("attn.out_proj", "attn_output"),
+    ("norm1", "attn_output_norm"),
+    ("mlp.fc11", "ffn_up"),
+    ("mlp.fc12", "ffn_gate"),
+    ("mlp.fc2", "ffn_down"),
+    ("norm2", "layer_output_norm"),
+];
+
+/// The name for a module in a table.
+fn find(table: &[(&str, &'static str)], module: &str) -> Option<&'static str> {
+    let found = table.iter().find(|(name, _)| *name == module);
+    found.map(|(_, gguf)| *gguf)
+}
+
 /// Takes a name apart; `None` if it is unknown.
 pub(super) fn name(family: Family, source: &str) -> Option<Name> {
+    if family.is_encoder() {
+        return encoder_name(source);
+    }
+    // BitNet's logits are products with its embeddings.
+    if source == "lm_head.weight" && family.is_ternary() {
+        return None;
+    }
     let is_vision = [
         "vision_tower.",
         "multi_modal_projector.",
@@ -70,12 +119,6 @@ pub(super) fn name(family: Family, source: &str) -> Option<Name> {
     if !matches!(parameter, "weight" | "bias") {
         return None;
     }
-    let find = |table: &[(&str, &'static str)], module: &str| {
-        table
-            .iter()
-            .find(|(name, _)| *name == module)
-            .map(|(_, gguf)| *gguf)
-    };
     let Some(in_layer) = module.strip_prefix("layers.") else {
         return Some(Name::Tensor(format!(
             "{}.{parameter}",
@@ -97,6 +140,40 @@ pub(super) fn name(family: Family, source: &str) -> Option<Name> {
         "post_attention_layernorm" => "ffn_norm",
         _ => find(&LAYER, module)?,
     };
+    Some(Name::Tensor(format!("blk.{layer}.{found}.{parameter}")))
+}
+
+/// As [`name`], for encoders. What only their training needed is skipped: they are used for embeddings and scores.
+fn encoder_name(source: &str) -> Option<Name> {
+    let source = source.strip_prefix("bert.").unwrap_or(source);
+    let is_of_training = [
+        "embeddings.position_ids",
+        "pooler.dense.",
+        "cls.predictions",
+        "cls.seq_relationship",
+    ]
+    .iter()
+    .any(|prefix| source.starts_with(prefix));
+    if is_of_training {
+        return Some(Name::Skipped);
+    }
+    let (module, parameter) = source.rsplit_once('.')?;
+    // The second names are those of files from TensorFlow.
+    let parameter = match parameter {
+        "weight" | "gamma" => "weight",
+        "bias" | "beta" => "bias",
+        _ => return None,
+    };
+    let in_layer = ["encoder.layer.", "encoder.layers."]
+        .iter()
+        .find_map(|prefix| module.strip_prefix(prefix));
+    let Some(in_layer) = in_layer else {
+        let found = find(&ENCODER, module)?;
+        return Some(Name::Tensor(format!("{found}.{parameter}")));
+    };
+    let (layer, module) = in_layer.split_once('.')?;
+    let layer: u32 = layer.parse().ok()?;
+    let found = find(&ENCODER_LAYER, module)?;
     Some(Name::Tensor(format!("blk.{layer}.{found}.{parameter}")))
 }
 
@@ -136,5 +213,27 @@ mod tests {
             })
         );
         assert_eq!(llama("model.layers.0.surprise.weight"), None);
+        assert_eq!(name(Family::BitNet, "lm_head.weight"), None);
+    }
+
+    #[test]
+    fn names_of_encoders_are_taken_apart() {
+        let tensor = |name: &str| Some(Name::Tensor(name.to_owned()));
+        let bert = |source| name(Family::Bert, source);
+        assert_eq!(
+            bert("bert.embeddings.LayerNorm.gamma"),
+            tensor("token_embd_norm.weight")
+        );
+        assert_eq!(
+            bert("encoder.layer.11.attention.output.LayerNorm.beta"),
+            tensor("blk.11.attn_output_norm.bias")
+        );
+        assert_eq!(
+            name(Family::NomicBert, "encoder.layers.3.mlp.fc12.weight"),
+            tensor("blk.3.ffn_gate.weight")
+        );
+        assert_eq!(bert("cls.predictions.bias"), Some(Name::Skipped));
+        assert_eq!(bert("embeddings.position_ids"), Some(Name::Skipped));
+        assert_eq!(bert("model.layers.0.mlp.up_proj.weight"), None);
     }
 }

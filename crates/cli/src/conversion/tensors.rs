@@ -6,10 +6,11 @@ use anyhow::{Context, Result, bail, ensure};
 use safetensors::Dtype;
 
 use super::{
-    Config, Family, Folder,
+    Config, Family, Folder, encoder,
     folder::Stored,
     names::{Name, name},
     rope::Rope,
+    ternary,
 };
 
 /// A tensor to write.
@@ -27,6 +28,11 @@ enum Values<'a> {
     /// One tensor after another: the experts of a layer, or a single one.
     Stored(Vec<Stored<'a>>),
     Computed(Vec<f32>),
+    /// Ternary weights, four to a byte, and the inverse of what they are multiples of.
+    Packed {
+        stored: Stored<'a>,
+        inverse: f32,
+    },
 }
 
 /// What happens to values on their way.
@@ -38,6 +44,10 @@ enum Change {
     /// Rows of each of so many heads: from two halves to pairs side by side.
     PairRows {
         heads: usize,
+    },
+    /// To −d, 0 or d.
+    Ternary {
+        d: f32,
     },
 }
 
@@ -58,7 +68,7 @@ impl Tensor<'_> {
     pub(crate) fn is_bf16(&self) -> bool {
         match &self.values {
             Values::Stored(parts) => parts.iter().any(|part| part.dtype == Dtype::BF16),
-            Values::Computed(_) => false,
+            Values::Computed(_) | Values::Packed { .. } => false,
         }
     }
 
@@ -78,9 +88,30 @@ impl Tensor<'_> {
                     let rows_each = self.rows() / parts.len();
                     parts[row / rows_each].read(row % rows_each * columns, values);
                 }
+                Values::Packed { stored, inverse } => {
+                    ternary::unpack(stored.bytes, row, *inverse, values);
+                }
             }
-            if matches!(self.change, Change::AddOne) {
-                values.iter_mut().for_each(|value| *value += 1.0);
+            match self.change {
+                Change::AddOne => values.iter_mut().for_each(|value| *value += 1.0),
+                Change::Ternary { d } => {
+                    ternary::round(values, d);
+                    self.round_as_stored(values);
+                }
+                Change::None | Change::PairRows { .. } => {}
+            }
+        }
+    }
+
+    /// Rounds what was made of halves to halves again.
+    fn round_as_stored(&self, values: &mut [f32]) {
+        let is_half = match &self.values {
+            Values::Stored(parts) => parts.iter().any(|part| part.dtype == Dtype::F16),
+            _ => false,
+        };
+        if is_half {
+            for value in values {
+                *value = half::f16::from_f32(*value).to_f32();
             }
         }
     }
@@ -101,13 +132,25 @@ pub(crate) fn tensors<'a>(
 ) -> Result<Vec<Tensor<'a>>> {
     let mut tensors = computed(family, config)?;
     let mut experts = BTreeMap::<String, BTreeMap<usize, (Vec<usize>, Stored<'a>)>>::new();
-    for (source, (shape, stored)) in folder.tensors()? {
-        let target = name(family, &source).with_context(|| {
+    let has_labels = family == Family::Bert && !config.labels()?.is_empty();
+    let (scales, sources): (BTreeMap<_, _>, BTreeMap<_, _>) = folder
+        .tensors()?
+        .into_iter()
+        .partition(|(name, _)| family.is_ternary() && name.ends_with(SCALE_SUFFIX));
+    for (source, (shape, stored)) in sources {
+        let known = encoder::classifier(&source, has_labels);
+        let target = name(family, &known).with_context(|| {
             format!(
                 "{source} is not a tensor of a {} model",
                 family.architecture()
             )
         })?;
+        let scale_name = format!("{source}{SCALE_SUFFIX}");
+        if let (Some((of, inverse)), Name::Tensor(target)) = (scales.get(&scale_name), &target) {
+            let inverse = scale(&scale_name, of, inverse)?;
+            tensors.push(packed(target.clone(), &shape, stored, inverse)?);
+            continue;
+        }
         ensure!(
             stored.is_float() || target == Name::Skipped,
             "{source} is of type {:?}; only F32, F16 and BF16 weights can be converted",
@@ -157,13 +200,18 @@ fn single<'a>(
     stored: Stored<'a>,
     rows: Option<usize>,
 ) -> Result<Tensor<'a>> {
+    ensure!(
+        !shape.is_empty() && !shape.contains(&0),
+        "{name} has shape {shape:?}"
+    );
     let heads = match &name {
+        _ if !family.interleaves_pairs() => None,
         name if name.contains("attn_q.") => Some(config.need_u32("num_attention_heads")?),
         name if name.contains("attn_k.") => Some(config.key_heads()?),
         _ => None,
     };
     let change = match heads {
-        Some(heads) if family.interleaves_pairs() => {
+        Some(heads) => {
             let heads = heads as usize;
             ensure!(
                 heads > 0
@@ -175,12 +223,12 @@ fn single<'a>(
             Change::PairRows { heads }
         }
         _ if family.is_gemma() && name.ends_with("norm.weight") => Change::AddOne,
+        _ if family.is_ternary() && name.starts_with("blk.") && shape.len() > 1 => {
+            let d = ternary::scale(&stored, shape.iter().product());
+            Change::Ternary { d }
+        }
         _ => Change::None,
     };
-    ensure!(
-        !shape.is_empty() && !shape.contains(&0),
-        "{name} has shape {shape:?}"
-    );
     let mut shape = innermost_first(shape);
     if let (Some(rows), [_, all]) = (rows, &mut shape[..]) {
         *all = (*all).min(rows as u64);
@@ -190,6 +238,49 @@ fn single<'a>(
         shape,
         values: Values::Stored(vec![stored]),
         change,
+    })
+}
+
+/// What the name of a packed matrix's scale has beyond the matrix's.
+const SCALE_SUFFIX: &str = "_scale";
+
+/// The value of the scale of a packed matrix.
+fn scale(name: &str, shape: &[usize], stored: &Stored<'_>) -> Result<f32> {
+    ensure!(
+        stored.is_float() && shape.iter().product::<usize>() == 1,
+        "{name} is of type {:?} and shape {shape:?}, where one number is needed",
+        stored.dtype
+    );
+    let mut value = [0.0];
+    stored.read(0, &mut value);
+    Ok(value[0])
+}
+
+/// A matrix whose bytes hold a weight of each of its four quarters.
+fn packed<'a>(
+    name: String,
+    shape: &[usize],
+    stored: Stored<'a>,
+    inverse: f32,
+) -> Result<Tensor<'a>> {
+    let &[rows, columns] = shape else {
+        bail!("{name} has shape {shape:?}, where a packed matrix is needed");
+    };
+    ensure!(
+        stored.dtype == Dtype::U8,
+        "{name} has a scale and is of type {:?}; only bytes of four weights have one",
+        stored.dtype
+    );
+    ensure!(
+        rows > 0 && columns > 0 && inverse.is_normal() && inverse > 0.0,
+        "{name} has shape {shape:?} and the scale {inverse}"
+    );
+    let rows = rows as u64 * ternary::ROWS_IN_BYTE as u64;
+    Ok(Tensor {
+        name,
+        shape: vec![columns as u64, rows],
+        values: Values::Packed { stored, inverse },
+        change: Change::None,
     })
 }
 

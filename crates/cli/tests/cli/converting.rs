@@ -1,6 +1,10 @@
 //! `convert` writes what llama.cpp's converter writes (tests/fixtures/convert).
 
-use std::{collections::BTreeMap, fs, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
 
 use gguf::Header;
 use serde_json::Value;
@@ -24,6 +28,21 @@ fn fixtures() -> PathBuf {
 fn folder(name: &str) -> String {
     let path = fixtures().join("folders").join(name);
     path.to_str().unwrap().to_owned()
+}
+
+/// Copies a folder with all that is in it.
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        match entry.file_type().unwrap().is_dir() {
+            true => copy(&entry.path(), &target),
+            false => {
+                fs::copy(entry.path(), target).unwrap();
+            }
+        }
+    }
 }
 
 fn compare(name: &str) -> Result<(), String> {
@@ -115,7 +134,7 @@ fn converted_files_are_those_of_the_reference() {
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .collect();
-    assert!(names.len() >= 10);
+    assert!(names.len() >= 16);
     check_table(names.iter().map(|name| (name.as_str(), name)), |name| {
         compare(name)
     });
@@ -140,6 +159,34 @@ fn folders_that_can_not_be_converted_are_refused() {
         refused("empty", r#"{"architectures": ["LlamaForCausalLM"]}"#)
             .contains("model.safetensors")
     );
+    let copied = |name: &str, changed: &str, change: &dyn Fn(Value) -> Value| {
+        let path = PathBuf::from(scratch.path(&format!("{name}-{}", changed.replace('/', "-"))));
+        copy(&fixtures().join("folders").join(name), &path);
+        let file = path.join(changed);
+        let old = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+        fs::write(&file, change(old).to_string()).unwrap();
+        failure(&["convert", path.to_str().unwrap(), &out])
+    };
+    let with = |key: &'static str, value: Value| {
+        move |mut config: Value| {
+            config[key] = value.clone();
+            config
+        }
+    };
+    let experts = with("moe_every_n_layers", 2.into());
+    assert!(copied("nomic-bert", "config.json", &experts).contains("mixtures of experts"));
+    let modes = with("pooling_mode", "max".into());
+    assert!(copied("nomic-bert", "1_Pooling/config.json", &modes).contains("pools neither"));
+    let outside = |mut modules: Value| {
+        modules[1]["path"] = "../1_Pooling".into();
+        modules
+    };
+    assert!(copied("bert", "modules.json", &outside).contains("within the folder"));
+    let unigram = |mut tokenizer: Value| {
+        tokenizer["model"]["type"] = "Unigram".into();
+        tokenizer
+    };
+    assert!(copied("bert", "tokenizer.json", &unigram).contains("WordPiece"));
     assert!(failure(&["convert", &scratch.path("nowhere"), &out]).contains("config.json"));
     assert!(!fs::exists(&out).unwrap());
 }

@@ -1,16 +1,13 @@
 //! Byte-level BPE vocabularies: `tokenizer.json`.
 
-use std::{collections::BTreeMap, path::Path};
+use std::path::Path;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, bail};
 use gguf::StringArray;
 use serde_json::Value;
 
-use super::{Kind, Tokens, looks_special, padding, pre_tokenizer, special::Special};
+use super::{Tokens, pre_tokenizer, special::Special, token_list};
 use crate::conversion::{Config, Entries, folder::json_file};
-
-/// SentencePiece's mark for a space.
-const SPACE_MARK: char = '\u{2581}';
 
 pub(super) fn vocabulary(
     config: &Config,
@@ -26,50 +23,18 @@ pub(super) fn vocabulary(
             path.display()
         );
     }
-    let words = model["vocab"]
-        .as_object()
-        .with_context(|| format!("{} has no vocabulary", path.display()))?;
-    let mut by_id = BTreeMap::new();
-    for (text, id) in words {
-        by_id.insert(id.as_u64(), (text.as_str(), Kind::Normal));
-    }
-    let added = tokenizer["added_tokens"]
-        .as_array()
-        .map_or(&[][..], Vec::as_slice);
-    for token in added {
-        let text = token["content"]
-            .as_str()
-            .context("an added token has no content")?;
-        let kind = match token["special"] == true || looks_special(text) {
-            true => Kind::Control,
-            false => Kind::UserDefined,
-        };
-        by_id.insert(token["id"].as_u64(), (text, kind));
-    }
-    let size = config
-        .u32("vocab_size")?
-        .map_or(by_id.len(), |size| size as usize);
-    let largest = by_id.keys().next_back().copied().flatten().unwrap_or(0);
-    ensure!(
-        largest < size as u64,
-        "{} has a token {largest}, but vocab_size is {size}",
-        path.display()
-    );
-    let mut tokens = Tokens::default();
-    for id in 0..size {
-        match by_id.get(&Some(id as u64)) {
-            None => tokens.push(padding(id), Kind::Unused),
-            Some((text, Kind::UserDefined)) => {
-                tokens.push(text.replace(SPACE_MARK, " "), Kind::UserDefined);
-            }
-            Some((text, kind)) => tokens.push(text, *kind),
-        }
+    let tokens = token_list::tokens(config, &tokenizer)
+        .with_context(|| format!("{} can't be used", path.display()))?;
+    let size = tokens.len();
+    let mut list = Tokens::default();
+    for (text, kind) in tokens {
+        list.push(text, kind);
     }
     let pre = match pre {
         Some(given) => given,
         None => pre_tokenizer::name(&tokenizer)?,
     };
-    let mut entries = tokens.entries("gpt2", pre);
+    let mut entries = list.entries("gpt2", pre);
     entries.push(("tokenizer.ggml.merges".to_owned(), merges(model)?.into()));
     entries.extend(Special::read(folder, None)?.entries());
     Ok((entries, size))

@@ -4,6 +4,8 @@ mod bpe;
 mod pre_tokenizer;
 mod sentencepiece;
 mod special;
+mod token_list;
+mod wordpiece;
 
 use std::path::Path;
 
@@ -58,6 +60,9 @@ impl Tokens {
     }
 }
 
+/// SentencePiece's mark for a space.
+const SPACE_MARK: char = '\u{2581}';
+
 /// The text of a token that only fills a number.
 fn padding(id: usize) -> String {
     format!("[PAD{id}]")
@@ -82,12 +87,15 @@ pub(crate) fn vocabulary(
 ) -> Result<(Entries, usize)> {
     /// SmolLM's vocabulary, whose files would have a BOS token added otherwise.
     const SMOLLM_VOCABULARY: u32 = 49152;
+    if family.is_encoder() {
+        return wordpiece::vocabulary(family, config, folder, pre);
+    }
     let tokenizer_config = optional_json_file(&folder.join("tokenizer_config.json"))?;
     let of_config = |key: &str| tokenizer_config.as_ref().and_then(|config| config.get(key));
     let has_model = folder.join(sentencepiece::FILE).exists();
     let is_bpe = match family {
         Family::Phi3 => of_config("tokenizer_class").is_some_and(|class| class == "GPT2Tokenizer"),
-        Family::Gemma2 => false,
+        Family::Gemma2 | Family::BitNet => false,
         _ => !has_model,
     };
     let (mut entries, count) = match is_bpe {

@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
-use super::{Kind, Tokens, looks_special, padding, special::Special};
+use super::{Kind, SPACE_MARK, Tokens, looks_special, padding, special::Special};
 use crate::conversion::{Config, Entries, Family, folder::optional_json_file};
 
 pub(super) const FILE: &str = "tokenizer.model";
@@ -14,8 +14,6 @@ pub(super) const FILE: &str = "tokenizer.model";
 const UNUSED_SCORE: f32 = -10_000.0;
 /// The score of added tokens.
 const ADDED_SCORE: f32 = -1_000.0;
-/// SentencePiece's mark for a space.
-const SPACE_MARK: char = '\u{2581}';
 
 struct Piece {
     text: String,

@@ -13,14 +13,13 @@ use crate::conversion::{
     folder::{json_file, optional_json_file},
 };
 
-/// Kinds of tokens in Hugging Face's files, and their keys in GGUF.
-const KINDS: [(&str, &str); 9] = [
+/// Kinds of tokens in Hugging Face's files, and their keys in GGUF, where BERT's `cls` is `bos`.
+const KINDS: [(&str, &str); 8] = [
     ("bos", "bos_token_id"),
     ("eos", "eos_token_id"),
     ("unk", "unknown_token_id"),
     ("sep", "seperator_token_id"),
     ("pad", "padding_token_id"),
-    ("cls", "cls_token_id"),
     ("mask", "mask_token_id"),
     ("eot", "eot_token_id"),
     ("eom", "eom_token_id"),
@@ -33,6 +32,8 @@ pub(super) struct Special {
     /// Whether the token of a kind is added to texts: `bos`, `eos`, `sep`.
     add: BTreeMap<&'static str, bool>,
     template: Option<Value>,
+    /// Steps before tokenization that are switched on or off: keys and values.
+    normalizer: BTreeMap<&'static str, bool>,
 }
 
 impl Special {
@@ -46,6 +47,7 @@ impl Special {
             _ => None,
         };
         if let Some(tokenizer) = &tokenizer {
+            special.normalizer(&tokenizer["normalizer"]);
             special.post_processor(tokenizer, &mut config);
         }
         let is_valid = |id: &u32| limit.is_none_or(|limit| (*id as usize) < limit);
@@ -75,8 +77,8 @@ impl Special {
             }
         }
         let model = json_file(&folder.join("config.json"))?;
-        // The first seven kinds have a number in config.json.
-        for (kind, _) in &KINDS[..7] {
+        // The first six kinds have a number in config.json.
+        for (kind, _) in &KINDS[..6] {
             let key = format!("{kind}_token_id");
             let number = model.get(&key).filter(|number| !number.is_null());
             if let Some(id) = number
@@ -87,6 +89,33 @@ impl Special {
             }
         }
         Ok(special)
+    }
+
+    /// Whether texts are made lower case and lose their accents, by a normalizer's own type or its settings.
+    fn normalizer(&mut self, given: &Value) {
+        const LOWERCASE: &str = "lowercase";
+        const STRIP_ACCENTS: &str = "strip_accents";
+        match given["type"].as_str() {
+            Some("Lowercase") => {
+                self.normalizer.insert(LOWERCASE, true);
+            }
+            Some("StripAccents") => {
+                self.normalizer.insert(STRIP_ACCENTS, true);
+            }
+            Some("BertNormalizer") => {
+                for key in [LOWERCASE, STRIP_ACCENTS] {
+                    if let Some(set) = given[key].as_bool() {
+                        self.normalizer.insert(key, set);
+                    }
+                }
+            }
+            Some("Sequence") => {
+                for one in given["normalizers"].as_array().into_iter().flatten() {
+                    self.normalizer(one);
+                }
+            }
+            _ => {}
+        }
     }
 
     /// What the steps after tokenization add. Where they contradict `tokenizer_config.json`, they win, and change it.
@@ -166,6 +195,9 @@ impl Special {
             if let Some(&add) = self.add.get(kind) {
                 entries.push((format!("tokenizer.ggml.add_{kind}_token"), add.into()));
             }
+        }
+        for (key, set) in self.normalizer {
+            entries.push((format!("tokenizer.ggml.normalizer.{key}"), set.into()));
         }
         match self.template {
             Some(Value::String(text)) => entries.push((TEMPLATE.to_owned(), text.into())),
