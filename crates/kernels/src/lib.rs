@@ -28,6 +28,7 @@ mod sum;
 #[cfg(test)]
 mod testing;
 mod threads;
+mod tuning;
 
 pub use activations::Activations;
 pub use dequantize::dequantize;
@@ -39,3 +40,4 @@ pub use matrix::Matrix;
 pub use packer::Packer;
 pub use pool::{Pool, Serial, for_each_chunk, for_each_item};
 pub use threads::{Crew, MAX_THREADS, Threads};
+pub use tuning::{fewest_threads, thread_counts, typical};

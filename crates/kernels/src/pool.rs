@@ -3,7 +3,7 @@
 //! A kernel cuts its output into parts that no two workers share and that are computed in the same order of
 //! operations whoever runs them, so its result depends neither on the number of threads nor on their timing.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Runs the parts of one kernel call and returns when all are done.
 ///
@@ -30,6 +30,17 @@ impl Pool for Serial {
         for part in 0..parts {
             job(part);
         }
+    }
+}
+
+/// A pool that somebody else has a hand on too, to limit it.
+impl<P: Pool> Pool for Arc<P> {
+    fn threads(&self) -> usize {
+        (**self).threads()
+    }
+
+    fn run(&self, parts: usize, job: &(dyn Fn(usize) + Sync)) {
+        (**self).run(parts, job);
     }
 }
 

@@ -55,10 +55,16 @@ pub struct Crew {
     dismissed: AtomicBool,
     bell: Condvar,
     bedroom: Mutex<()>,
+    /// Threads that take part in jobs, the caller included; see [`Threads::limit`].
+    active: AtomicUsize,
+    /// Workers that have come. They are numbered from 1; the caller is thread 0.
+    arrived: AtomicUsize,
+    /// Rung when `active` has changed.
+    recall: Condvar,
 }
 
 impl Crew {
-    fn new() -> Self {
+    fn new(threads: usize) -> Self {
         Self {
             door: AtomicU32::new(0),
             job: AtomicPtr::new(std::ptr::null_mut()),
@@ -69,15 +75,23 @@ impl Crew {
             dismissed: AtomicBool::new(false),
             bell: Condvar::new(),
             bedroom: Mutex::new(()),
+            active: AtomicUsize::new(threads),
+            arrived: AtomicUsize::new(0),
+            recall: Condvar::new(),
         }
     }
 
-    /// The life of one worker: takes part in every job until the pool is dropped. Blocks the calling thread.
+    /// The life of one worker: takes part in every job, as long as it is within the pool's limit, until the pool is
+    /// dropped. Blocks the calling thread.
     pub fn work(&self) {
+        let number = self.arrived.fetch_add(1, Ordering::Relaxed) + 1;
         let mut last = self.door.load(Ordering::Acquire) & !(INSIDE | OPEN);
         while let Some(job) = self.await_job(last) {
             last = job;
-            if self.enter(job) {
+            // Whoever sees a job sees the limit too that was set before it.
+            if number >= self.active.load(Ordering::Relaxed) {
+                self.rest(number);
+            } else if self.enter(job) {
                 self.draw_parts();
                 self.door.fetch_sub(1, Ordering::Release);
             }
@@ -148,6 +162,25 @@ impl Crew {
         self.door.fetch_sub(1, Ordering::Release);
     }
 
+    /// Sleeps until the limit lets worker `number` take part again, or the crew is dismissed.
+    fn rest(&self, number: usize) {
+        let mut bed = self.bedroom.lock().unwrap_or_else(PoisonError::into_inner);
+        while number >= self.active.load(Ordering::SeqCst) && !self.dismissed.load(Ordering::SeqCst)
+        {
+            bed = self
+                .recall
+                .wait(bed)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Has those who rest look again whether they are to.
+    fn recall(&self) {
+        // As in `wake_sleepers`.
+        drop(self.bedroom.lock().unwrap_or_else(PoisonError::into_inner));
+        self.recall.notify_all();
+    }
+
     fn wake_sleepers(&self) {
         if self.sleepers.load(Ordering::SeqCst) > 0 {
             // Taking the lock once makes sure that a worker past its last look has reached `wait`.
@@ -189,8 +222,8 @@ impl Threads {
     /// A pool that will have `threads` threads (at least 1, at most [`MAX_THREADS`]) once `threads - 1` workers have
     /// called [`Crew::work`]. It is usable at once: whoever is there does the work.
     pub fn unstaffed(threads: usize) -> (Self, Arc<Crew>) {
-        let crew = Arc::new(Crew::new());
         let threads = threads.clamp(1, MAX_THREADS);
+        let crew = Arc::new(Crew::new(threads));
         let pool = Self {
             crew: Arc::clone(&crew),
             threads,
@@ -199,17 +232,25 @@ impl Threads {
         };
         (pool, crew)
     }
+
+    /// From the next job on, lets `threads` threads take part, the caller included: at least 1, at most all there are.
+    /// The others sleep, and no job wakes them.
+    pub fn limit(&self, threads: usize) {
+        let threads = threads.clamp(1, self.threads);
+        self.crew.active.store(threads, Ordering::SeqCst);
+        self.crew.recall();
+    }
 }
 
 impl Pool for Threads {
     fn threads(&self) -> usize {
-        self.threads
+        self.crew.active.load(Ordering::Relaxed)
     }
 
     /// # Panics
     /// If a part panics, on whichever thread, after all other parts have run.
     fn run(&self, parts: usize, job: &(dyn Fn(usize) + Sync)) {
-        let alone = self.threads == 1 || parts <= 1;
+        let alone = self.threads() == 1 || parts <= 1;
         let turn = if alone {
             None
         } else {
@@ -244,6 +285,7 @@ impl Drop for Threads {
     fn drop(&mut self) {
         self.crew.dismissed.store(true, Ordering::SeqCst);
         self.crew.wake_sleepers();
+        self.crew.recall();
         for handle in self.handles.drain(..) {
             // A worker cannot panic: parts that do are caught.
             handle.join().ok();
@@ -253,9 +295,27 @@ impl Drop for Threads {
 
 #[cfg(all(test, not(target_arch = "wasm32")))]
 mod tests {
+    use std::collections::HashSet;
     use std::time::Duration;
 
     use super::*;
+
+    /// Each part waits for the other: the job ends only if two threads take part in it.
+    fn run_on_two(pool: &Threads) {
+        let inside = AtomicUsize::new(0);
+        pool.run(2, &|_| {
+            inside.fetch_add(1, Ordering::SeqCst);
+            while inside.load(Ordering::SeqCst) < 2 {
+                thread::yield_now();
+            }
+        });
+    }
+
+    fn await_sleeper(pool: &Threads) {
+        while pool.crew.sleepers.load(Ordering::SeqCst) == 0 {
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
 
     fn sums(pool: &Threads, parts: usize) -> Vec<usize> {
         let counts: Vec<AtomicUsize> = (0..parts).map(|_| AtomicUsize::new(0)).collect();
@@ -280,17 +340,45 @@ mod tests {
     fn sleeping_workers_are_woken() {
         let pool = Threads::spawn(2).unwrap();
         for _ in 0..5 {
-            while pool.crew.sleepers.load(Ordering::SeqCst) == 0 {
-                thread::sleep(Duration::from_millis(1));
+            await_sleeper(&pool);
+            run_on_two(&pool);
+        }
+    }
+
+    #[test]
+    fn no_more_threads_than_the_limit_take_part() {
+        let pool = Threads::spawn(4).unwrap();
+        for limit in [1, 2, 3, 2, 1, 4] {
+            pool.limit(limit);
+            assert_eq!(pool.threads(), limit);
+            for _ in 0..500 {
+                let seen = Mutex::new(HashSet::new());
+                pool.run(16, &|_| {
+                    seen.lock().unwrap().insert(thread::current().id());
+                });
+                let seen = seen.into_inner().unwrap();
+                assert!(seen.len() <= limit, "{} of {limit}", seen.len());
             }
-            // Each part waits for the other: the job ends only if two threads take part in it.
-            let inside = AtomicUsize::new(0);
-            pool.run(2, &|_| {
-                inside.fetch_add(1, Ordering::SeqCst);
-                while inside.load(Ordering::SeqCst) < 2 {
-                    thread::yield_now();
-                }
-            });
+        }
+        pool.limit(0);
+        assert_eq!(pool.threads(), 1);
+        pool.limit(9);
+        assert_eq!(pool.threads(), 4);
+    }
+
+    #[test]
+    fn workers_beyond_the_limit_are_recalled_when_it_rises() {
+        let pool = Threads::spawn(2).unwrap();
+        // One that comes during a job takes part from the next one on.
+        await_sleeper(&pool);
+        for _ in 0..5 {
+            pool.limit(1);
+            assert_eq!(sums(&pool, 2), [1, 2]);
+            // A worker learns of the limit from a job; alone, the caller publishes none.
+            pool.crew.door.fetch_add(ONE_JOB, Ordering::SeqCst);
+            pool.crew.wake_sleepers();
+            pool.limit(2);
+            run_on_two(&pool);
         }
     }
 

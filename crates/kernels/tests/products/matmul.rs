@@ -271,6 +271,26 @@ fn the_number_of_threads_does_not_matter() {
     }
 }
 
+#[cfg(not(target_arch = "wasm32"))]
+#[test]
+fn a_limited_pool_computes_the_same() {
+    let mut random = Random(7);
+    let (rows, cols) = (133, 512);
+    let weights = random_rows(Format::Q4_0, rows, cols, &mut random);
+    let w = pack(Format::Q4_0, rows, cols, &weights);
+    let pool = kernels::Threads::spawn(4).unwrap();
+    for m in [1, 6] {
+        let x = random.floats(m * cols);
+        let alone = product(Isa::best(), &Serial, &w, &x);
+        for limit in [4, 1, 3, 2, 4] {
+            pool.limit(limit);
+            assert_eq!(pool.threads(), limit);
+            let what = format!("{m} rows of activations, {limit} of 4 threads");
+            assert_same(&product(Isa::best(), &pool, &w, &x), &alone, &what);
+        }
+    }
+}
+
 #[test]
 fn prepared_activations_are_replaced_with_the_values() {
     let mut random = Random(7);
