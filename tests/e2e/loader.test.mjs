@@ -108,6 +108,26 @@ describe("the store", TIMEOUT, () => {
     await other.close();
   });
 
+  test("as many threads compute as were asked for, else as many as a measurement finds helpful", async () => {
+    const chosen = (options) =>
+      page.evaluate(
+        async ({ source, options }) => {
+          const { Minnow } = await import("/pkg/index.js");
+          const { threads: most } = Minnow.capabilities();
+          const minnow = await Minnow.load(source, options);
+          await minnow.unload();
+          const { threads, threadsReason } = minnow.info;
+          return { most, threads, threadsReason };
+        },
+        { source: "/tiny.gguf", options },
+      );
+    const two = await chosen({ threads: 2 });
+    assert.deepEqual([two.threads, two.threadsReason], [2, "the caller asked for 2"]);
+    const auto = await chosen({});
+    assert.ok(auto.threads >= 1 && auto.threads <= auto.most, JSON.stringify(auto));
+    assert.match(auto.threadsReason, auto.most > 1 ? /^measured speeds are 1\.0 on 1, \d+\.\d on 2/ : /processors/);
+  });
+
   test("nothing is kept where the application does not want it", async () => {
     const { loaded } = await mustLoad("/tiny.gguf", { store: false });
     assert.equal(loaded.stored, false);

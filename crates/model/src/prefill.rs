@@ -64,6 +64,12 @@ impl Prefill {
         })
     }
 
+    /// Has block `block` be the next, with the embeddings of the tokens as its input.
+    pub(crate) fn restart_at(&mut self, block: usize) {
+        self.ropes = None;
+        self.done = block;
+    }
+
     /// Computes the next block, if it has landed. Says whether it had.
     pub fn advance(&mut self, builder: &Builder, pool: &dyn Pool) -> bool {
         let config = builder.config();

@@ -8,7 +8,7 @@ use common::*;
 use gguf::Header;
 use kernels::Serial;
 use kernels::kv::KvType;
-use model::{Builder, ContextOptions, Error, Input, Prefill, Want};
+use model::{Builder, ContextOptions, Error, Input, Prefill, Rehearsal, Want};
 use testkit::{Architecture, TinyModel};
 
 const PROMPT: [u32; 7] = [5, 6, 7, 1, 2, 9, 4];
@@ -98,6 +98,29 @@ fn every_family_can_be_prefilled_at_the_end() {
         let mut whole = PROMPT.to_vec();
         whole.push(NEXT);
         assert_same_bits(&row, &alone(&model, &whole).pop().unwrap());
+    }
+}
+
+#[test]
+fn pretend_tokens_run_through_the_blocks_that_have_landed_as_often_as_wanted() {
+    let file = file();
+    let headers = [Header::parse(&file).unwrap()];
+    let mut builder = Builder::new(&headers).unwrap();
+    let blocks = builder.config().layers;
+    let rehearsals = [1, 8].map(|tokens| Rehearsal::new(builder.config(), KvType::F16, tokens));
+    let mut rehearsals = rehearsals.map(Result::unwrap);
+    for rehearsal in &mut rehearsals {
+        assert!(!rehearsal.run(&builder, 0, &Serial));
+    }
+    for tensor in &headers[0].tensors {
+        let bytes = &file[tensor.offset as usize..][..tensor.size as usize];
+        builder.write(&tensor.name, bytes).unwrap();
+    }
+    for rehearsal in &mut rehearsals {
+        for block in (0..blocks).chain(0..blocks) {
+            assert!(rehearsal.run(&builder, block, &Serial));
+        }
+        assert!(!rehearsal.run(&builder, blocks, &Serial));
     }
 }
 

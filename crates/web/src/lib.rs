@@ -16,6 +16,7 @@ mod loading;
 mod model_info;
 mod model_sink;
 mod panic;
+mod rehearsal;
 mod request;
 mod requirements;
 mod session;

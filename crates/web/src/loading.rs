@@ -186,12 +186,12 @@ pub async fn load(
     let loaded = io::load(&source, &options, Some(&signal), &report, &mut sink).await?;
     let weights_ms = sink.prepare_ms();
     reporter.enter(Stage::Prepare);
-    let (engine, info) = sink.finish()?;
+    let (engine, info, tuned) = sink.finish()?;
     let times = LoadTimes {
         weights: weights_ms,
         ..reporter.finish()
     };
-    Ok(Session::new(engine, info, loaded, times))
+    Ok(Session::new(engine, info, loaded, times, tuned))
 }
 
 /// Brings a model into the store without loading it.

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use engine::{Clock, EarlyPrompt, Engine, EngineOptions};
-use kernels::Pool;
+use kernels::Threads;
 use tokenizer::Tokenizer;
 
 use crate::clock::Performance;
 use crate::io::TensorSink;
+use crate::rehearsal::{Tuned, WarmUp};
 use crate::requirements::{Needs, memory_limit};
 use crate::settings::EngineSettings;
 use crate::{Error, ModelInfo, threads};
@@ -16,7 +17,7 @@ pub(crate) struct ModelSink {
     settings: EngineSettings,
     /// What to compute before the model is there.
     prompt: Option<engine::Prompt>,
-    pool: Box<dyn Pool>,
+    pool: Arc<Threads>,
     begun: Option<Begun>,
     /// Milliseconds spent on turning bytes into weights, and the prompt into its state.
     prepare_ms: f64,
@@ -29,6 +30,8 @@ struct Begun {
     template: Option<chat::Template>,
     builder: model::Builder,
     early: Option<EarlyPrompt>,
+    /// Nothing for models that generate no text.
+    warm_up: Option<WarmUp>,
 }
 
 impl ModelSink {
@@ -36,7 +39,7 @@ impl ModelSink {
         Self {
             prompt: settings.take_prompt(),
             settings,
-            pool: threads::pool(),
+            pool: Arc::new(threads::pool()),
             begun: None,
             prepare_ms: 0.0,
         }
@@ -47,19 +50,21 @@ impl ModelSink {
         self.prepare_ms
     }
 
-    /// The engine, once all tensors are there.
-    pub(crate) fn finish(self) -> Result<(Engine, ModelInfo), Error> {
+    /// The engine, once all tensors are there, and how many threads it was found to need, where that was to be found.
+    pub(crate) fn finish(self) -> Result<(Engine, ModelInfo, Option<Tuned>), Error> {
         let begun = self.begun.ok_or(model::Error::NoHeader)?;
+        let warm_up = begun.warm_up.filter(|_| self.settings.tunes_threads());
+        let tuned = warm_up.and_then(|warm_up| warm_up.tune(&begun.builder, &self.pool));
         let (tokenizer, template) = (Arc::new(begun.tokenizer), begun.template);
         let model = Arc::new(begun.builder.finish()?);
-        let (options, pool, clock) = (begun.options, self.pool, Box::new(Performance));
+        let (options, pool, clock) = (begun.options, Box::new(self.pool), Box::new(Performance));
         let engine = match begun.early {
             Some(early) => {
                 Engine::with_early_prompt(early, model, tokenizer, template, options, pool, clock)
             }
             None => Engine::new(model, tokenizer, template, options, pool, clock),
         };
-        Ok((engine?, begun.info))
+        Ok((engine?, begun.info, tuned))
     }
 }
 
@@ -85,6 +90,7 @@ impl TensorSink for ModelSink {
             }
             None => None,
         };
+        let warm_up = WarmUp::new(builder.config(), options.kv);
         self.begun = Some(Begun {
             info,
             options,
@@ -92,6 +98,7 @@ impl TensorSink for ModelSink {
             template,
             builder,
             early,
+            warm_up,
         });
         Ok(())
     }
@@ -100,8 +107,13 @@ impl TensorSink for ModelSink {
         let begun = self.begun.as_mut().ok_or(model::Error::NoHeader)?;
         let began = Performance.now_ms();
         let landed = begun.builder.write(name, bytes)?;
-        if let (Some(_), Some(early)) = (landed, &mut begun.early) {
-            while early.advance(&begun.builder, &*self.pool) {}
+        if landed.is_some() {
+            if let Some(early) = &mut begun.early {
+                while early.advance(&begun.builder, &self.pool) {}
+            }
+            if let Some(warm_up) = &mut begun.warm_up {
+                warm_up.advance(&begun.builder, &self.pool);
+            }
         }
         self.prepare_ms += Performance.now_ms() - began;
         Ok(())

@@ -13,6 +13,7 @@ use crate::answer::Answer;
 use crate::event::{StepEvent, TokenLogprobs, TokenProbability};
 use crate::io::Loaded;
 use crate::loading::LoadTimes;
+use crate::rehearsal::Tuned;
 use crate::request::{ChatInput, GenerateRequest, Prompt};
 use crate::{Error, ErrorReport, Metrics, ModelInfo};
 
@@ -48,6 +49,14 @@ pub struct SessionInfo {
     pub times: LoadTimes,
     /// Bytes taken now.
     pub memory: Memory,
+    /// Threads that compute, where that was measured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[tsify(optional)]
+    pub threads: Option<usize>,
+    /// What was measured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[tsify(optional)]
+    pub threads_reason: Option<String>,
 }
 
 /// A loaded model. The caller submits requests and calls [`step`](Self::step) until it is idle.
@@ -57,17 +66,25 @@ pub struct Session {
     model: ModelInfo,
     loaded: Loaded,
     times: LoadTimes,
+    tuned: Option<Tuned>,
     /// Answers on their way, and whether they have called a tool.
     answers: HashMap<RequestId, (Answer, bool)>,
 }
 
 impl Session {
-    pub(crate) fn new(engine: Engine, model: ModelInfo, loaded: Loaded, times: LoadTimes) -> Self {
+    pub(crate) fn new(
+        engine: Engine,
+        model: ModelInfo,
+        loaded: Loaded,
+        times: LoadTimes,
+        tuned: Option<Tuned>,
+    ) -> Self {
         Self {
             engine,
             model,
             loaded,
             times,
+            tuned,
             answers: HashMap::new(),
         }
     }
@@ -94,6 +111,8 @@ impl Session {
                 scratch: metrics.scratch_bytes,
                 wasm: wasm_bytes(),
             },
+            threads: self.tuned.as_ref().map(|tuned| tuned.threads),
+            threads_reason: self.tuned.as_ref().map(|tuned| tuned.reason.clone()),
         };
         Ok(info.into_ts()?)
     }

@@ -87,12 +87,20 @@ pub struct EngineSettings {
     /// A prompt to compute while the model arrives: the request that then comes with it is answered at once.
     #[tsify(optional)]
     prefill: Option<Prompt>,
+    /// Measure how many of the threads help, and use no more.
+    #[tsify(optional)]
+    tune_threads: bool,
 }
 
 impl EngineSettings {
     /// The prompt to compute while the model arrives.
     pub(crate) fn take_prompt(&mut self) -> Option<engine::Prompt> {
         self.prefill.take().map(engine::Prompt::from)
+    }
+
+    /// Whether to measure how many threads help.
+    pub(crate) fn tunes_threads(&self) -> bool {
+        self.tune_threads
     }
 
     /// The engine's options for a model trained on `trained` tokens of context.

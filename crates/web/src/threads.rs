@@ -5,7 +5,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use kernels::{Crew, Pool, Serial, Threads};
+use kernels::{Crew, Threads};
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 
@@ -51,9 +51,7 @@ fn crew() -> Option<Arc<Crew>> {
 }
 
 /// The pool that [`use_threads`] prepared, else this thread alone.
-pub(crate) fn pool() -> Box<dyn Pool> {
-    match POOL.lock().unwrap_or_else(PoisonError::into_inner).take() {
-        Some(threads) => Box::new(threads),
-        None => Box::new(Serial),
-    }
+pub(crate) fn pool() -> Threads {
+    let prepared = POOL.lock().unwrap_or_else(PoisonError::into_inner).take();
+    prepared.unwrap_or_else(|| Threads::unstaffed(1).0)
 }

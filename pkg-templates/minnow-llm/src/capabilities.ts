@@ -18,7 +18,7 @@ export interface Choice {
 export interface Wishes {
   /** The build of the WebAssembly module; default the best that this browser has. */
   variant?: Variant | undefined;
-  /** Threads to compute on; default `"auto"`, what helps on most devices with this number of processors. */
+  /** Threads to compute on; default `"auto"`, those of the browser's processors that help, by a short measurement. */
   threads?: number | "auto" | undefined;
 }
 
@@ -97,7 +97,7 @@ function chooseThreads(wanted: number | "auto", variant: Variant | undefined): [
   if (wanted === "auto") {
     const all = processors();
     const some = all <= ALL_OF ? all : Math.min(Math.max(Math.floor(all / 2), ALL_OF), HALF_UP_TO);
-    return [some, `the browser reports ${all === 1 ? "one processor" : `${all} processors`}`];
+    return [some, `processors reported: ${all}`];
   }
   if (wanted > MOST_THREADS) return [MOST_THREADS, `the caller asked for ${wanted}, and there are at most ${MOST_THREADS}`];
   return [wanted, `the caller asked for ${wanted}`];

@@ -19,8 +19,7 @@ export async function launch(wishes: Wishes, signal?: AbortSignal): Promise<Laun
     const single = singleThreaded(choice.variant);
     if (wishes.variant || single === choice.variant || signal?.aborted) throw error;
     const reason = error instanceof Error ? error.message : String(error);
-    const fallback = { ...choice, variant: single, threads: 1, threadsReason: `${choice.threads} could not be started: ${reason}` };
-    return started(fallback, 1, signal);
+    return started({ ...choice, variant: single, threads: 1, threadsReason: `${choice.threads} could not be started: ${reason}` }, 1, signal);
   }
 }
 

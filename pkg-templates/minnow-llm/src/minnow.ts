@@ -10,7 +10,7 @@ import { type FetchOptions, type ModelSource, toFetchSettings, toSourceInput, to
 import type { ChatInput, ChatMessage, EngineSettings, FetchSettings, Metrics, Prediction, Progress, Prompt, SessionInfo } from "./wasm/simd/minnow.js";
 import type { SourceInput, WorkerApi } from "./worker.js";
 
-export interface EngineOptions extends Omit<EngineSettings, "prefill"> {
+export interface EngineOptions extends Omit<EngineSettings, "prefill" | "tuneThreads"> {
   /**
    * A text or a conversation to compute while the model arrives: the completion that is then asked for with it begins at
    * once. A conversation is taken as `chat.completions.create` takes it without tools.
@@ -26,7 +26,7 @@ export interface LoadOptions extends FetchOptions, EngineOptions, Wishes {
 }
 
 /** A loaded model, and how it is run. */
-export interface MinnowInfo extends SessionInfo, Choice {}
+export interface MinnowInfo extends Omit<SessionInfo, "threads" | "threadsReason">, Choice {}
 
 export interface TokenizeOptions {
   /** Read the text of control tokens, such as `<|im_end|>`, as those tokens. Default false. */
@@ -77,11 +77,13 @@ export class Minnow implements AsyncDisposable {
     const { onProgress, signal, variant, threads } = options;
     signal?.throwIfAborted();
     const args = toArguments(source, options);
+    // "auto" and nothing are no numbers.
+    args[2].tuneThreads = !Number(threads);
     const { client, ...choice } = await launch({ variant, threads }, signal);
     try {
       const session = await client.call("load", args, { signal, onEvent: onProgress, transfer: toTransfer(source) });
       askToKeep(session.loaded);
-      return new Minnow(client, { ...session, ...choice });
+      return new Minnow(client, { ...choice, ...session });
     } catch (error) {
       void client.close(new MinnowError("model_not_loaded", "the model could not be loaded"));
       throw error;

@@ -1,0 +1,37 @@
+//! Pretend tokens: what a model will compute, before there is anything to compute.
+
+use kernels::Pool;
+use kernels::kv::{BLOCK, KvType};
+
+use crate::{Builder, Config, ContextOptions, Error, Prefill};
+
+/// Runs pretend tokens through single blocks of a model that is still arriving. Nothing is made of the results: it is for an
+/// engine's compiler, which makes fast code only of what has run, and for clocks.
+#[derive(Debug)]
+pub struct Rehearsal {
+    pretend: Prefill,
+}
+
+impl Rehearsal {
+    /// Prepares `tokens` tokens, at most a page of [`BLOCK`]: one for what an answer's tokens take, several for what a
+    /// prompt's do. Keys and values are stored as `kv`.
+    ///
+    /// # Errors
+    /// As [`Prefill::new`].
+    pub fn new(config: &Config, kv: KvType, tokens: usize) -> Result<Self, Error> {
+        let options = ContextOptions {
+            capacity: BLOCK,
+            kv,
+            context_length: BLOCK,
+            page: BLOCK,
+        };
+        let pretend = Prefill::new(config, options, &vec![0; tokens])?;
+        Ok(Self { pretend })
+    }
+
+    /// Computes one block, if it, all before it, and the embedding have landed. Says whether they had.
+    pub fn run(&mut self, builder: &Builder, block: usize, pool: &dyn Pool) -> bool {
+        self.pretend.restart_at(block);
+        self.pretend.advance(builder, pool)
+    }
+}
