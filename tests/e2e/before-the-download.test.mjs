@@ -34,7 +34,9 @@ describe("canRun", TIMEOUT, () => {
     assert.deepEqual([ok, code], [false, "out_of_memory"]);
     assert.match(reason, new RegExp(`${memory.kv} for the key-value cache`));
     const error = await mustLeaveNothing("/endless.gguf", "out_of_memory", options);
-    assert.equal(error.message, reason);
+    // What is to be had depends on what the module holds already, which differs between the two by some pages.
+    const withoutFree = (message) => message.replace(/\d+ are to be had/, "… are to be had");
+    assert.equal(withoutFree(error.message), withoutFree(reason));
 
     server.setFile("/mamba.gguf", withString(tiny["llama-f32"], "general.architecture", "mamba"));
     assert.equal((await canRun("/mamba.gguf")).code, "unknown_architecture");
