@@ -9,7 +9,7 @@ use kernels::Pool;
 use serde::Serialize;
 
 use crate::{
-    conversion::{self, Config, Family, Folder, Tensor},
+    conversion::{self, Config, Family, Folder, Reranker, Tensor},
     model_writer::ModelWriter,
     output, progress,
     quantization::{self, FileType, Rows},
@@ -82,7 +82,11 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let folder = Folder::open(&args.input)?;
     let (vocabulary, count) =
         conversion::vocabulary(family, &config, &args.input, args.pre.as_deref())?;
-    let tensors = conversion::tensors(family, &config, &folder, count)?;
+    let mut tensors = conversion::tensors(family, &config, &folder, count)?;
+    let reranker = Reranker::of(family, &config, &args.input, &vocabulary)?;
+    if let Some(reranker) = &reranker {
+        reranker.classify(&mut tensors)?;
+    }
     let file_type = file_type(args.outtype, &tensors);
     let folder_name = args.input.canonicalize().ok();
     let folder_name = folder_name
@@ -101,7 +105,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         header = header.with(key, value);
     }
     header = header.with("general.file_type", file_type.id());
-    for (key, value) in vocabulary {
+    let ranking = reranker.map(|_| Reranker::entries()).unwrap_or_default();
+    for (key, value) in vocabulary.into_iter().chain(ranking) {
         header = header.with(key, value);
     }
     header = header.with("general.quantization_version", QUANTIZATION_VERSION);

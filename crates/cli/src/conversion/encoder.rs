@@ -1,15 +1,12 @@
 //! What is particular to BERT and its kin: shapes, pooling, classifiers.
 
-use std::path::{Component, Path};
+use std::path::Path;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Result, bail, ensure};
 use gguf::{Array, StringArray};
 use serde_json::{Value, json};
 
-use super::{
-    Config, Entries, Family,
-    folder::{json_file, optional_json_file},
-};
+use super::{Config, Entries, Family, pooling::pooling};
 
 /// The keys that start with the architecture's name.
 pub(super) fn hyperparameters(family: Family, config: &Config, folder: &Path) -> Result<Entries> {
@@ -109,48 +106,6 @@ fn nomic_context(config: &Config) -> Result<u32> {
         (TRAINED, TRAINED) => Ok(512),
         (positions, trained) => bail!(
             "config.json: n_positions is {positions} and max_trained_positions {trained}; how much context that stands for is only known for 8192 or 2048 and 2048"
-        ),
-    }
-}
-
-/// The value of `pooling_type`: what sentence-transformers' `modules.json` and the configuration it names say; `None` if
-/// there is none.
-fn pooling(folder: &Path) -> Result<Option<u32>> {
-    /// Flags in older files, modes in newer ones, and the numbers of llama.cpp's `llama_pooling_type`.
-    const MODES: [(&str, &str, u32); 3] = [
-        ("pooling_mode_mean_tokens", "mean", 1),
-        ("pooling_mode_cls_token", "cls", 2),
-        ("pooling_mode_lasttoken", "lasttoken", 3),
-    ];
-    let Some(modules) = optional_json_file(&folder.join("modules.json"))? else {
-        return Ok(None);
-    };
-    let is_pooling = |module: &&Value| matches!(module["type"].as_str(), Some(name) if name.ends_with("Pooling"));
-    let Some(module) = modules.as_array().into_iter().flatten().find(is_pooling) else {
-        return Ok(None);
-    };
-    let path = module["path"]
-        .as_str()
-        .map(Path::new)
-        .filter(|path| {
-            path.components()
-                .all(|part| matches!(part, Component::Normal(_)))
-        })
-        .context("modules.json: the path of pooling is not one within the folder")?;
-    let config = json_file(&folder.join(path).join("config.json"))?;
-    let flagged = MODES
-        .iter()
-        .find(|(flag, ..)| config[*flag] == true)
-        .or_else(|| {
-            MODES
-                .iter()
-                .find(|(_, mode, _)| config["pooling_mode"] == *mode)
-        });
-    match flagged {
-        Some((.., number)) => Ok(Some(*number)),
-        None => bail!(
-            "{} pools neither by mean nor the first nor the last token",
-            path.join("config.json").display()
         ),
     }
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
-use super::{Config, Entries, Family, encoder, rope::Rope};
+use super::{Config, Entries, Family, encoder, pooling::pooling, rope::Rope};
 
 /// The keys that start with the architecture's name.
 pub(crate) fn hyperparameters(family: Family, config: &Config, folder: &Path) -> Result<Entries> {
@@ -92,6 +92,11 @@ pub(crate) fn hyperparameters(family: Family, config: &Config, folder: &Path) ->
                 && family == Family::Gemma3
             {
                 put("rope.freq_base_swa", (local as f32).into());
+            }
+        }
+        Family::Qwen2 | Family::Qwen3 => {
+            if let Some(pooling) = pooling(folder)? {
+                put("pooling_type", pooling.into());
             }
         }
         // What their files have: a scaling that changes nothing.

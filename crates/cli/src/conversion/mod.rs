@@ -9,6 +9,8 @@ mod family;
 mod folder;
 mod hyperparameters;
 mod names;
+mod pooling;
+mod reranker;
 mod rope;
 mod tensors;
 mod ternary;
@@ -18,6 +20,7 @@ pub(crate) use config::Config;
 pub(crate) use family::Family;
 pub(crate) use folder::Folder;
 pub(crate) use hyperparameters::hyperparameters;
+pub(crate) use reranker::Reranker;
 pub(crate) use tensors::{Tensor, tensors};
 pub(crate) use vocabulary::vocabulary;
 

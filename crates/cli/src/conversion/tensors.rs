@@ -103,6 +103,20 @@ impl Tensor<'_> {
         }
     }
 
+    /// A tensor of some of its rows.
+    pub(crate) fn some_rows(&self, name: &str, rows: &[usize]) -> Tensor<'static> {
+        let mut values = vec![0.0; rows.len() * self.columns()];
+        for (&row, values) in rows.iter().zip(values.chunks_exact_mut(self.columns())) {
+            self.read(row..row + 1, values);
+        }
+        Tensor {
+            name: name.to_owned(),
+            shape: vec![self.shape[0], rows.len() as u64],
+            values: Values::Computed(values),
+            change: Change::None,
+        }
+    }
+
     /// Rounds what was made of halves to halves again.
     fn round_as_stored(&self, values: &mut [f32]) {
         let is_half = match &self.values {
