@@ -61,14 +61,19 @@ for (const model of options.models.split(',')) {
           runs[key].repetitions.push({ error: String(error.message ?? error) });
           console.error(`${key} #${repetition}: ${error.message ?? error}`);
         }
+        save();
       }
     }
   }
 }
 server.close();
+console.log(table(save()));
 
-const rows = compare(summarize(runs));
-fs.mkdirSync(options.out, { recursive: true });
-fs.writeFileSync(path.join(options.out, 'peers.json'), `${JSON.stringify({ rows, runs }, null, 1)}\n`);
-for (const metric of ['decode', 'prefill']) fs.writeFileSync(path.join(options.out, `peers-${metric}.svg`), chart(rows, metric));
-console.log(table(rows));
+/** Writes what has been measured so far: a run of an hour that is interrupted leaves what it had. */
+function save() {
+  const rows = compare(summarize(runs));
+  fs.mkdirSync(options.out, { recursive: true });
+  fs.writeFileSync(path.join(options.out, 'peers.json'), `${JSON.stringify({ rows, runs }, null, 1)}\n`);
+  for (const metric of ['decode', 'prefill']) fs.writeFileSync(path.join(options.out, `peers-${metric}.svg`), chart(rows, metric));
+  return rows;
+}
