@@ -14,15 +14,17 @@ import { createHash } from "node:crypto";
 import { mkdtemp, readFile, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { after, afterEach, before, beforeEach, describe, test } from "node:test";
+import { after, afterEach, before, beforeEach, describe } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { browsers, launchOn } from "./browser.mjs";
 import { startFaultServer } from "./fault-server.mjs";
+import { test, until } from "./limits.mjs";
 import { PACKAGE, PAGE, loadIn, modelsIn } from "./pages.mjs";
 import { CHUNK, blank, flipBit, forget, tamper } from "./tamper.mjs";
 
 const TINY = new URL("../fixtures/models/tiny/llama-q4_1.gguf", import.meta.url);
-const TIMEOUT = { timeout: 600_000 };
+/** For tests that start a browser many times, or load models a hundred times. */
+const LONG = { timeout: 600_000 };
 /** What the store may find in a browser: what its worker is told before it starts, and whether anything can then be stored. */
 const BACKENDS = {
   files: { prelude: "", lasting: true },
@@ -53,7 +55,7 @@ before(async () => {
 after(() => server?.close());
 
 for (const name of browsers) {
-  describe(`the store in ${name}`, TIMEOUT, () => {
+  describe(`the store in ${name}`, () => {
     let profile;
     let browser;
     let page;
@@ -85,14 +87,14 @@ for (const name of browsers) {
       await rm(profile, { recursive: true, force: true, maxRetries: 5 });
     });
 
-    test(`a browser killed at ${KILLS} random places of a download fetches next to nothing twice`, async () => {
+    test(`a browser killed at ${KILLS} random places of a download fetches next to nothing twice`, LONG, async () => {
       const places = random(SEED, KILLS).map((share) => Math.floor(share * LARGE_BYTES));
       for (const place of places.sort((a, b) => a - b)) {
         // The line goes dead there, so that the kill, and not the speed of this machine, says what is under way.
         server.fault(LARGE, { stallAtByte: place });
         loadIn(page, LARGE).catch(() => {});
         const whole = Math.floor(place / CHUNK) * CHUNK;
-        while (((await modelsIn(page))[0]?.stored ?? 0) < whole) await sleep(50);
+        await until(`${whole} stored bytes`, async () => ((await modelsIn(page))[0]?.stored ?? 0) >= whole);
         await browser.kill();
         await open();
       }
@@ -105,12 +107,12 @@ for (const name of browsers) {
       assert.equal((await verify(loaded.id)).ok, true);
     });
 
-    test("a browser killed in the middle of writing goes on with what was written, and nothing wrong is kept", async () => {
+    test("a browser killed in the middle of writing goes on with what was written, and nothing wrong is kept", LONG, async () => {
       server.fault(MODEL, { trickle: { bytes: 64 << 10, ms: 4 } });
       for (const share of random(SEED + 1, KILLS / 2)) {
         const before = server.bytesSent(MODEL);
         loadIn(page, MODEL).catch(() => {});
-        while (server.bytesSent(MODEL) < before + (share * MODEL_BYTES) / KILLS) await sleep(2);
+        await until("the next piece", () => server.bytesSent(MODEL) >= before + (share * MODEL_BYTES) / KILLS);
         await browser.kill();
         await open();
       }
@@ -137,8 +139,7 @@ for (const name of browsers) {
       server.fault(MODEL, { stallAtByte: MODEL_BYTES / 2 });
       loadIn(page, MODEL).catch(() => {});
       const heir = await openPage();
-      const stored = async () => (await modelsIn(heir))[0]?.stored ?? 0;
-      while ((await stored()) < MODEL_BYTES / 4) await sleep(50);
+      await until("a quarter of the model", async () => (await modelsIn(heir))[0]?.stored >= MODEL_BYTES / 4);
       const inherited = mustLoad(MODEL, heir);
       await sleep(200);
       server.clearFaults();
@@ -242,6 +243,22 @@ for (const name of browsers) {
       assert.deepEqual([layout, place], [2, "tables"]);
     });
 
+    test("a tab that keeps an earlier layout open does not hold up others for ever", async () => {
+      const earlier = await openPage();
+      await earlier.evaluate(async () => {
+        const opening = indexedDB.open("minnow", 1);
+        await new Promise((resolve) => (opening.onsuccess = resolve));
+        // Held, so that it is not closed as garbage, and deaf to `versionchange`.
+        globalThis.database = opening.result;
+      });
+      const listing = page.evaluate(async () => (await import("/pkg/index.js")).Minnow.models.list().catch(({ message }) => message));
+      const { loaded } = await mustLoad();
+      assert.equal(loaded.stored, false);
+      for (const reason of [loaded.notStored, await listing]) assert.match(reason, /has not opened it for \d+ seconds: close the other tabs/);
+      await earlier.close();
+      assert.equal((await mustLoad()).loaded.stored, true);
+    });
+
     test("a stored model is exported as the bytes it was", async () => {
       const { loaded } = await mustLoad();
       const exported = await page.evaluate(async (id) => {
@@ -308,7 +325,7 @@ for (const name of browsers) {
       assert.deepEqual((await modelsIn(page)).map(({ files }) => files[0]), ["model.gguf", "second.gguf"]);
     });
 
-    test("a hundred loads and unloads leave the memory as it was", async () => {
+    test("a hundred loads and unloads leave the memory as it was", LONG, async () => {
       server.setFile("/tiny.gguf", model.subarray(0, 1 << 20));
       const rounds = [];
       for (let round = 0; round < 4; round++) {

@@ -16,6 +16,12 @@ export interface CallOptions<Event> {
   transfer?: Transferable[] | undefined;
 }
 
+/**
+ * Clients whose worker has not answered. Nothing else may hold a client and its worker but the promise of the answer, and
+ * that is held by the client: a browser may take all three for garbage while the worker is waiting for something.
+ */
+const waiting = new Set<unknown>();
+
 /** Calls the methods of the `Api` that runs in a worker. */
 export class WorkerClient<A extends Api> {
   readonly #worker: Worker;
@@ -66,6 +72,7 @@ export class WorkerClient<A extends Api> {
       };
       this.#post({ type: "call", id, method, args }, transfer);
       this.#pending.set(id, pending);
+      waiting.add(this);
       signal?.addEventListener("abort", abort, { once: true });
     });
   }
@@ -96,7 +103,12 @@ export class WorkerClient<A extends Api> {
     if (message.type === "result") pending.resolve(message.value);
     else if (message.type === "error") pending.reject(MinnowError.from(message.error));
     else pending.reject(new DOMException("the operation was aborted", "AbortError"));
-    if (this.#pending.size === 0) this.#onIdle?.();
+    if (this.#pending.size === 0) this.#idle();
+  }
+
+  #idle(): void {
+    waiting.delete(this);
+    this.#onIdle?.();
   }
 
   #crash(error: MinnowError): void {
@@ -104,6 +116,6 @@ export class WorkerClient<A extends Api> {
     this.#worker.terminate();
     for (const pending of this.#pending.values()) pending.reject(error);
     this.#pending.clear();
-    this.#onIdle?.();
+    this.#idle();
   }
 }

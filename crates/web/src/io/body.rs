@@ -1,12 +1,11 @@
 //! A response's body, gathered into chunks outside of wasm's memory.
 
-use futures_util::future::{Either, select};
 use js_sys::{Reflect, Uint8Array};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{AbortController, ReadableStream, ReadableStreamDefaultReader};
 
-use super::globals::{Sleep, describe};
+use super::globals::{describe, within};
 
 /// Longest silence of a server before its connection counts as dead, in milliseconds.
 const STALL_MS: f64 = 30_000.0;
@@ -38,15 +37,10 @@ impl Failure {
 
 /// Waits for a server, but not for one that says nothing.
 pub(super) async fn in_time<T>(answer: impl Future<Output = T>) -> Result<T, Failure> {
-    let silence = Sleep::ms(STALL_MS);
-    let (answer, silent) = (std::pin::pin!(answer), std::pin::pin!(silence.wait()));
-    match select(answer, silent).await {
-        Either::Left((answer, _)) => Ok(answer),
-        Either::Right(_) => Err(Failure::passing(format!(
-            "nothing came for {} seconds",
-            STALL_MS / 1000.0
-        ))),
-    }
+    within(STALL_MS, answer).await.ok_or_else(|| {
+        let seconds = STALL_MS / 1000.0;
+        Failure::passing(format!("nothing came for {seconds} seconds"))
+    })
 }
 
 /// Ends a request when dropped, whatever it is doing.

@@ -26,7 +26,7 @@ pub struct Export {
 /// # Errors
 /// When there is no such model or file, when it is not complete, or when the store cannot be read.
 pub async fn export(id: &str, file: Option<&str>) -> Result<Export, Error> {
-    let store = Store::open().await;
+    let store = Store::open().await.map_err(store_failed)?;
     let record = find(&store, id).await?.ok_or_else(|| not_stored(id))?;
     let lock = Lock::acquire(&record.id, Mode::Shared, None).await?;
     let (parts, file) = choose(&record, file)?;

@@ -1,5 +1,6 @@
 //! What a window and a worker both have, reached without knowing which of the two this is.
 
+use futures_util::future::{Either, select};
 use js_sys::{Function, Object, Promise, Reflect, Uint8Array};
 use loader::{DIGEST_BYTES, Digest};
 use wasm_bindgen::prelude::wasm_bindgen;
@@ -104,6 +105,16 @@ impl Sleep {
 impl Drop for Sleep {
     fn drop(&mut self) {
         clear_timeout(&self.timer);
+    }
+}
+
+/// What `work` comes to; `None` if that takes longer than so many milliseconds.
+pub(super) async fn within<T>(ms: f64, work: impl Future<Output = T>) -> Option<T> {
+    let limit = Sleep::ms(ms);
+    let (work, late) = (std::pin::pin!(work), std::pin::pin!(limit.wait()));
+    match select(work, late).await {
+        Either::Left((result, _)) => Some(result),
+        Either::Right(_) => None,
     }
 }
 

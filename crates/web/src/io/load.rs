@@ -40,7 +40,7 @@ pub async fn load(
         file: String::new(),
     });
     let fetcher = Fetcher::new(options, source, &endpoint(options)?);
-    let store = Store::open().await;
+    let store = Store::open().await.unwrap_or_else(Store::none);
     // Files at hand need not be stored: they are there already.
     let keep = !options.memory_only && !matches!(source, Source::Local(_));
     let known = known(&store, source).await.and_then(|record| record.spec());

@@ -16,7 +16,7 @@ use crate::Error;
 /// # Errors
 /// When the store cannot be read.
 pub async fn list() -> Result<Vec<StoredModel>, Error> {
-    let store = Store::open().await;
+    let store = Store::open().await.map_err(store_failed)?;
     let mut models = Vec::new();
     for record in store.records().await.map_err(store_failed)? {
         let journal = store.journal(&record.id).await.map_err(store_failed)?;
@@ -60,7 +60,7 @@ fn stored_bytes(journal: &[JournalEntry]) -> u64 {
 /// # Errors
 /// When the store cannot be written.
 pub async fn remove(id: &str) -> Result<bool, Error> {
-    let store = Store::open().await;
+    let store = Store::open().await.map_err(store_failed)?;
     let Some(record) = find(&store, id).await? else {
         return Ok(false);
     };
@@ -106,7 +106,7 @@ pub async fn verify(
     signal: Option<&AbortSignal>,
     progress: &dyn Fn(Progress),
 ) -> Result<Verification, Error> {
-    let store = Store::open().await;
+    let store = Store::open().await.map_err(store_failed)?;
     let record = find(&store, id).await?.ok_or_else(|| not_stored(id))?;
     let _lock = Lock::acquire(&record.id, Mode::Shared, signal).await?;
     let shelf = store.shelf(&record);

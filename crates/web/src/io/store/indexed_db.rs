@@ -9,7 +9,8 @@ use wasm_bindgen::closure::Closure;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{
-    IdbDatabase, IdbKeyRange, IdbObjectStore, IdbRequest, IdbTransaction, IdbTransactionMode,
+    IdbDatabase, IdbKeyRange, IdbObjectStore, IdbOpenDbRequest, IdbRequest, IdbTransaction,
+    IdbTransactionMode,
 };
 
 use super::{Failure, Read, Tables, Written, explain};
@@ -35,21 +36,10 @@ impl IndexedDb {
         let request = factory
             .open_with_u32(NAME, LAYOUT)
             .map_err(|error| describe(&error))?;
-        let upgrade = request.clone();
-        // Layouts differ in their records alone, which are migrated as they are read: no table has to be changed, and an upgrade
-        // in which nothing is moved cannot be interrupted. A version of Minnow that knows only an earlier layout fails
-        // to open the database from then on, and does without.
-        let make_tables = Closure::once(move |_event: JsValue| -> Result<(), JsValue> {
-            let database: IdbDatabase = upgrade.result()?.unchecked_into();
-            for table in [MODELS, CHUNKS, JOURNAL] {
-                if !database.object_store_names().contains(table) {
-                    database.create_object_store(table)?;
-                }
-            }
-            Ok(())
-        });
-        request.set_onupgradeneeded(Some(make_tables.as_ref().unchecked_ref()));
-        let database: IdbDatabase = done(Ok(request.into())).await?.unchecked_into();
+        let mut opening = Opening::new(request);
+        let result = done(Ok(opening.request.clone().into())).await;
+        opening.make_tables = None;
+        let database: IdbDatabase = result?.unchecked_into();
         let connection = database.clone();
         let close = Closure::new(move |_event: JsValue| connection.close());
         database.set_onversionchange(Some(close.as_ref().unchecked_ref()));
@@ -103,6 +93,56 @@ impl IndexedDb {
             }
         };
         end.boxed_local()
+    }
+}
+
+/// Answers an event of the database's.
+type Handler = Closure<dyn FnMut(JsValue) -> Result<(), JsValue>>;
+
+/// A request to open the database.
+struct Opening {
+    request: IdbOpenDbRequest,
+    /// What a new database is made by; nothing once the request is over.
+    make_tables: Option<Handler>,
+}
+
+impl Opening {
+    fn new(request: IdbOpenDbRequest) -> Self {
+        let upgrade = request.clone();
+        // Layouts differ in their records alone, which are migrated as they are read: no table has to be changed, and an upgrade
+        // in which nothing is moved cannot be interrupted. A version of Minnow that knows only an earlier layout fails
+        // to open the database from then on, and does without.
+        let make_tables = Closure::once(move |_event: JsValue| -> Result<(), JsValue> {
+            let database: IdbDatabase = upgrade.result()?.unchecked_into();
+            for table in [MODELS, CHUNKS, JOURNAL] {
+                if !database.object_store_names().contains(table) {
+                    database.create_object_store(table)?;
+                }
+            }
+            Ok(())
+        });
+        request.set_onupgradeneeded(Some(make_tables.as_ref().unchecked_ref()));
+        Self {
+            request,
+            make_tables: Some(make_tables),
+        }
+    }
+}
+
+impl Drop for Opening {
+    /// A request cannot be taken back: what comes of it late is made as it should be, and closed.
+    fn drop(&mut self) {
+        let Some(make_tables) = self.make_tables.take() else {
+            return;
+        };
+        make_tables.forget();
+        let request = self.request.clone();
+        let close = Closure::once_into_js(move || {
+            if let Ok(database) = request.result() {
+                database.unchecked_into::<IdbDatabase>().close();
+            }
+        });
+        self.request.set_onsuccess(Some(close.unchecked_ref()));
     }
 }
 

@@ -20,10 +20,14 @@ use js_sys::Uint8Array;
 use loader::record::{ChunkId, JournalEntry, Place, Record, Stored};
 use web_sys::DomException;
 
+use crate::io::globals::within;
 use crate::{Error, ErrorCode};
 use indexed_db::IndexedDb;
 use memory::Memory;
 use opfs::{Files, Folder};
+
+/// Longest that opening the store may take, in milliseconds. It takes some, and seconds where a phone tidies up a large store first.
+const OPEN_MS: f64 = 20_000.0;
 
 /// What the browser calls a full store.
 const QUOTA_EXCEEDED: &str = "QuotaExceededError";
@@ -63,17 +67,33 @@ pub(super) struct Store {
 }
 
 impl Store {
-    /// Opens the best store that the browser has.
-    pub(super) async fn open() -> Self {
-        match IndexedDb::open().await {
-            Ok(tables) => Self {
-                tables: Rc::new(tables),
-                files: Files::open().await,
-            },
-            Err(reason) => Self {
-                tables: Rc::new(Memory { reason }),
-                files: None,
-            },
+    /// Opens the best store that the browser has, or none where it grants none.
+    ///
+    /// # Errors
+    /// Where it has one and does not come to open it: another tab may have it open in an older layout, and not let go.
+    pub(super) async fn open() -> Result<Self, Failure> {
+        let opened = async {
+            match IndexedDb::open().await {
+                Ok(tables) => Self {
+                    tables: Rc::new(tables),
+                    files: Files::open().await,
+                },
+                Err(reason) => Self::none(reason),
+            }
+        };
+        within(OPEN_MS, opened).await.ok_or_else(|| {
+            let seconds = OPEN_MS / 1000.0;
+            format!(
+                "the browser has not opened it for {seconds} seconds: close the other tabs of this site, then try again"
+            )
+        })
+    }
+
+    /// A store that keeps nothing, for that reason.
+    pub(super) fn none(reason: Failure) -> Self {
+        Self {
+            tables: Rc::new(Memory { reason }),
+            files: None,
         }
     }
 
