@@ -5,12 +5,13 @@ import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { stat } from "node:fs/promises";
 import { basename } from "node:path";
-import { after, before, test } from "node:test";
+import { after, before } from "node:test";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { launch } from "./browser.mjs";
 import { modelPath, openDemo, serveDemo } from "./demo.mjs";
 import { GENERATED, LOGIT_TOLERANCE, checkAnswers, checkLogits, checkSameAnswers, goldenAnswers, texts } from "./golden.mjs";
+import { test } from "./limits.mjs";
 
 /** Each build, the threaded ones on one thread and on two, by a name for it. */
 const RUNS = {

@@ -1,8 +1,9 @@
 // What is known and done before a model is there: whether it can run, and a prompt computed while it arrives.
 import assert from "node:assert/strict";
-import { describe, test } from "node:test";
+import { describe } from "node:test";
 import { withString, withU32 } from "./gguf.mjs";
-import { BIG, TIMEOUT, big, models, mustLeaveNothing, page, server, tiny } from "./loading.mjs";
+import { test } from "./limits.mjs";
+import { BIG, big, models, mustLeaveNothing, page, server, tiny } from "./loading.mjs";
 
 /** Tokens for which no key-value cache fits the addresses of a module. */
 const ENDLESS = 1 << 24;
@@ -10,7 +11,7 @@ const ENDLESS = 1 << 24;
 const canRun = (source, options = {}) =>
   page.evaluate(async ({ source, options }) => (await import("/pkg/index.js")).Minnow.canRun(source, options), { source, options });
 
-describe("canRun", TIMEOUT, () => {
+describe("canRun", () => {
   test("a model that fits is predicted from its header", async () => {
     const { ok, memory, memoryLimit, storage, tokensPerSecond } = await canRun(BIG, { contextLength: 512 });
     assert.equal(ok, true);
@@ -43,7 +44,7 @@ describe("canRun", TIMEOUT, () => {
   });
 });
 
-describe("a prompt computed while the model arrives", TIMEOUT, () => {
+describe("a prompt computed while the model arrives", () => {
   const PROMPT = "The sea is wide, and the boat is small; ".repeat(20);
 
   const firstToken = (options) =>

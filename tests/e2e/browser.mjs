@@ -3,6 +3,7 @@ import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { chromium } from "playwright-core";
 import { findFirefox, launchFirefox } from "./firefox.mjs";
+import { ANSWER_MS, limited, within } from "./limits.mjs";
 import { announced, kill, memory } from "./process.mjs";
 
 const PLACES = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome", "/snap/bin/chromium"];
@@ -48,7 +49,8 @@ async function launchChromiumOn(folder) {
   try {
     const browser = await chromium.connectOverCDP(await announced(child, LISTENING));
     const [context] = browser.contexts();
-    return { newPage: () => context.newPage(), memory: () => memory(child), kill: () => kill(child) };
+    const newPage = async () => limited(await within(ANSWER_MS, "a new page", context.newPage()));
+    return { newPage, memory: () => memory(child), kill: () => kill(child) };
   } catch (error) {
     await kill(child);
     throw error;

@@ -6,6 +6,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import WebSocket from "ws";
+import { ANSWER_MS, describeCall, within } from "./limits.mjs";
 import { announced, kill, memory } from "./process.mjs";
 
 const PLACES = ["/usr/bin/firefox-esr", "/usr/bin/firefox", "/snap/bin/firefox", "/Applications/Firefox.app/Contents/MacOS/firefox"];
@@ -66,19 +67,26 @@ class Session {
   static async open(url) {
     const session = new Session();
     session.#socket = new WebSocket(`${url}/session`, { maxPayload: 0 });
-    await new Promise((resolve, reject) => session.#socket.once("open", resolve).once("error", reject));
+    const opened = new Promise((resolve, reject) => session.#socket.once("open", resolve).once("error", reject));
+    await within(ANSWER_MS, "the browser's socket", opened);
     session.#socket.on("message", (text) => session.#receive(JSON.parse(text)));
     session.#socket.on("close", () => session.end());
     await session.send("session.new", { capabilities: {} });
     return session;
   }
 
-  send(method, params) {
-    return new Promise((resolve, reject) => {
-      const id = ++this.#lastId;
+  /** Sends a command and gives its answer; `what` names it where there is none. */
+  async send(method, params, what = JSON.stringify(params)) {
+    const id = ++this.#lastId;
+    const answer = new Promise((resolve, reject) => {
       this.#pending.set(id, { resolve, reject, method });
       this.#socket.send(JSON.stringify({ id, method, params }));
     });
+    try {
+      return await within(ANSWER_MS, `${method}: ${what}`, answer);
+    } finally {
+      this.#pending.delete(id);
+    }
   }
 
   /** Closes the connection; what waits for an answer fails. */
@@ -91,7 +99,6 @@ class Session {
   #receive({ id, result, error, message }) {
     const call = this.#pending.get(id);
     if (!call) return;
-    this.#pending.delete(id);
     if (error) call.reject(new Error(`${call.method}: ${error}: ${message}`));
     else call.resolve(result);
   }
@@ -167,12 +174,13 @@ class Page {
 
   /** Calls a function in the page. What goes in and what comes out travels as JSON. */
   async evaluate(work, argument) {
-    const { type, result, exceptionDetails } = await this.#session.send("script.callFunction", {
+    const call = {
       functionDeclaration: `async (json) => JSON.stringify(await (${work})(json === "" ? undefined : JSON.parse(json)))`,
       arguments: [{ type: "string", value: JSON.stringify(argument) ?? "" }],
       target: { context: this.#id },
       awaitPromise: true,
-    });
+    };
+    const { type, result, exceptionDetails } = await this.#session.send("script.callFunction", call, describeCall(work, argument));
     if (type === "exception") throw new Error(exceptionDetails.text);
     return result.type === "string" ? JSON.parse(result.value) : undefined;
   }

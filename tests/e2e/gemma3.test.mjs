@@ -1,10 +1,11 @@
 // Gemma 3 270M says in the browser what it says in llama.cpp: windows, soft norms and a large vocabulary, in both
 // instruction sets.
 import { basename } from "node:path";
-import { after, before, test } from "node:test";
+import { after, before } from "node:test";
 import { launch } from "./browser.mjs";
 import { openDemo, serveDemo } from "./demo.mjs";
 import { LOGIT_TOLERANCE, checkAnswers, checkLogits, checkSameAnswers, goldenAnswers } from "./golden.mjs";
+import { test } from "./limits.mjs";
 
 /** Builds by name; what they do with other numbers of threads is tested with a smaller model. */
 const RUNS = {

@@ -1,8 +1,9 @@
 // Loading a model in a real browser, over a server that misbehaves: what is downloaded, stored, repaired, and ended on request.
 import assert from "node:assert/strict";
-import { describe, test } from "node:test";
+import { describe } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { BIG, TIMEOUT, big, load, models, mustLeaveNothing, mustLoad, openPage, page, requests, server, stored, tiny } from "./loading.mjs";
+import { test } from "./limits.mjs";
+import { BIG, big, load, models, mustLeaveNothing, mustLoad, openPage, page, requests, server, stored, tiny } from "./loading.mjs";
 import { CHUNK, blank, flipBit, forget } from "./tamper.mjs";
 
 const rangeLength = (range) => {
@@ -11,7 +12,7 @@ const rangeLength = (range) => {
 };
 const firstByte = ({ range }) => Number(/^bytes=(\d+)-/.exec(range)[1]);
 
-describe("the store", TIMEOUT, () => {
+describe("the store", () => {
   test("a cold load reports its progress; a warm one needs no network", async () => {
     const cold = await mustLoad(BIG);
     assert.deepEqual(
@@ -136,7 +137,7 @@ describe("the store", TIMEOUT, () => {
   });
 });
 
-describe("aborting", TIMEOUT, () => {
+describe("aborting", () => {
   /** Runs `work` with a signal that is fired when it says so; gives the error's name. */
   const aborted = (source, work) =>
     page.evaluate(
@@ -212,7 +213,7 @@ describe("aborting", TIMEOUT, () => {
   });
 });
 
-describe("a server that misbehaves", TIMEOUT, () => {
+describe("a server that misbehaves", () => {
   const harmless = {
     "goes silent": { stallAfter: 50 << 20, times: 1 },
     "breaks the connection": { cutAtByte: 30 << 20, times: 1 },

@@ -3,16 +3,15 @@
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { after, afterEach, before, beforeEach } from "node:test";
-import { setTimeout as sleep } from "node:timers/promises";
 import { launch } from "./browser.mjs";
 import { launchFirefox } from "./firefox.mjs";
 import { modelPath } from "./demo.mjs";
 import { startFaultServer } from "./fault-server.mjs";
+import { ANSWER_MS, limited, until, within } from "./limits.mjs";
 import { PACKAGE, PAGE, loadIn, modelsIn } from "./pages.mjs";
 
 const TINY = new URL("../fixtures/models/tiny/", import.meta.url);
 export const BIG = "/smollm2.gguf";
-export const TIMEOUT = { timeout: 120_000 };
 /** With MINNOW_BROWSER=firefox these tests run in stock Firefox instead of Chromium. */
 const inFirefox = process.env.MINNOW_BROWSER === "firefox";
 let browser;
@@ -35,7 +34,6 @@ before(async () => {
   server.setFile(BIG, big);
   server.setFile("/tiny.gguf", tiny["llama-q4_1"]);
   elsewhere.setFile("/tiny.gguf", tiny["llama-q4_1"]);
-  browser = await (inFirefox ? launchFirefox() : launch());
 });
 after(async () => {
   await browser?.close();
@@ -47,15 +45,26 @@ beforeEach(async () => {
     one.clearFaults();
     one.clearLog();
   }
+  browser ??= await (inFirefox ? launchFirefox() : launch());
   context = await browser.newContext();
   page = await openPage();
 });
-afterEach(() => context.close());
+afterEach(async () => {
+  try {
+    await within(ANSWER_MS, "closing the test's pages", context.close());
+  } catch (error) {
+    // The next test gets a browser that has not hung.
+    console.error(error);
+    const hung = browser;
+    browser = undefined;
+    await hung.close();
+  }
+});
 
 export async function openPage() {
   const page = await context.newPage();
   await page.goto(`${server.origin}/index.html`);
-  return page;
+  return inFirefox ? page : limited(page);
 }
 
 /** Loads a model in a page, the test's own unless another is named, and answers a short prompt with it. */
@@ -88,10 +97,8 @@ export const models = (where = page) => modelsIn(where);
 export const requests = (path, of = server) => of.log.filter((entry) => entry.path === path);
 
 /** Waits until the store has `bytes` of its only model. */
-export async function stored(bytes) {
-  for (;;) {
+export const stored = (bytes) =>
+  until(`${bytes} stored bytes`, async () => {
     const [model] = await models();
-    if (model?.stored >= bytes) return model.stored;
-    await sleep(50);
-  }
-}
+    return model?.stored >= bytes && model.stored;
+  });

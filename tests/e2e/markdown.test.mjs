@@ -1,8 +1,9 @@
 // Markdown as it streams into the demo page: nothing hostile comes through, and what stands does not move.
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
+import { after, before } from "node:test";
 import { launch } from "./browser.mjs";
 import { openDemo, serveDemo } from "./demo.mjs";
+import { test } from "./limits.mjs";
 
 const TEXT = `# Fish
 

@@ -1,8 +1,9 @@
 // The demo page from the first visit to the last cached model removed, in a real browser with a real model.
 import assert from "node:assert/strict";
-import { after, before, describe, test } from "node:test";
+import { after, before, describe } from "node:test";
 import { launch } from "./browser.mjs";
 import { MODEL_NAME, accessibilityProblems, ask, figure, finished, loadModel, modelPath, openDemo, overflow, ready, serveDemo, settle } from "./demo.mjs";
+import { test } from "./limits.mjs";
 
 /** One that SmolLM2 has an answer to. */
 const QUESTION = "Explain in two sentences why the sky is blue.";

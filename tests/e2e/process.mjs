@@ -1,6 +1,7 @@
 // Programs that are started for a test: what they announce, and their end.
 import { readdir, readFile } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
+import { ANSWER_MS, within } from "./limits.mjs";
 
 const START_MS = 60_000;
 
@@ -29,7 +30,7 @@ export async function kill(child) {
   } catch {
     // It has just ended by itself.
   }
-  await ended;
+  await within(ANSWER_MS, `the end of ${child.spawnfile}`, ended);
 }
 
 /** Bytes that a program that was spawned `detached` takes with everything it has started, shared pages divided among their users (Linux). */

@@ -1,13 +1,14 @@
 // Everything that can be named as a model, in a real browser: what is found, in which order, and what is refused.
 import assert from "node:assert/strict";
-import { before, beforeEach, describe, test } from "node:test";
+import { before, beforeEach, describe } from "node:test";
 import { split, withString, withType } from "./gguf.mjs";
-import { TIMEOUT, elsewhere, models, mustFail, mustLeaveNothing, mustLoad, page, server, tiny } from "./loading.mjs";
+import { test } from "./limits.mjs";
+import { elsewhere, models, mustFail, mustLeaveNothing, mustLoad, page, server, tiny } from "./loading.mjs";
 
 /** ggml's numbers of tensor types: two of one size, of which Minnow computes the first. */
 const [Q4_0, NVFP4] = [2, 40];
 
-describe("what is no model", TIMEOUT, () => {
+describe("what is no model", () => {
   test("an address without a file", async () => {
     const error = await mustLeaveNothing("/nothing.gguf", "download_failed");
     assert.match(error.message, /404/);
@@ -48,7 +49,7 @@ describe("what is no model", TIMEOUT, () => {
   });
 });
 
-describe("sources", TIMEOUT, () => {
+describe("sources", () => {
   let expected;
   before(() => {
     const shards = split(tiny["llama-q4_1"], 3);
