@@ -25,7 +25,6 @@ mod url;
 pub use digest::{DIGEST_BYTES, Digest};
 pub use download::Download;
 pub use error::{Error, ErrorKind};
-pub use feed::TensorFeed;
 pub use files::ModelSpec;
 pub use response::{Response, Setback, judge_document};
 pub use retry::{MAX_ATTEMPTS, Retry};

@@ -4,7 +4,7 @@ mod sim;
 
 use loader::record::ChunkId;
 use proptest::prelude::*;
-use sim::case::{Case, NAMES};
+use sim::case::{Case, NAMES, sorted_as_text};
 use sim::{Dice, End, Faults, file, tensors_of, wrong_chunks};
 
 fn faults() -> impl Strategy<Value = Faults> {
@@ -49,11 +49,21 @@ proptest! {
         shape in 0_u8..4,
         kills in prop::collection::vec(0_usize..60, 0..5),
         damage in any::<bool>(),
+        hurry_at in prop::option::of(0_usize..40),
+        // Long files do not fit the window.
+        blocks in prop_oneof![9 => Just(3_u32), 1 => Just(24)],
     ) {
+        let names = match hurry_at {
+            Some(_) => sorted_as_text(blocks),
+            None => NAMES.map(str::to_owned).to_vec(),
+        };
         let contents = |seed: u64| match shape {
-            0 => vec![file(&NAMES, None, seed)],
-            1 => vec![file(&NAMES[..2], Some((0, 2, 8)), seed), file(&NAMES[2..], Some((1, 2, 8)), seed ^ 1)],
-            _ => vec![file(&NAMES, None, seed)],
+            1 => {
+                let (first, second) = names.split_at(names.len() / 3);
+                let count = names.len() as i32;
+                vec![file(first, Some((0, 2, count)), seed), file(second, Some((1, 2, count)), seed ^ 1)]
+            }
+            _ => vec![file(&names, None, seed)],
         };
         let source: &[&str] = match shape {
             0 => &["https://h.org/m.gguf"],
@@ -64,12 +74,13 @@ proptest! {
         let files = contents(seed);
         let newer = contents(seed ^ 77);
         let mut case = Case::new(source, &files, seed);
+        case.world.hurry_at = hurry_at;
         if shape == 3 {
             case = case.with_mirror(&["https://mirror.org/m.gguf"], &files);
         }
         case.world.next_versions.push(Case::new(source, &newer, seed).world.server);
         // Flipped bytes can only be noticed against a hash, and a hash fits one version.
-        let hashed = faults.flipped > 0;
+        let hashed = faults.flipped > 0 || seed % 3 == 0;
         if hashed {
             case = case.with_hashes(&files);
         }

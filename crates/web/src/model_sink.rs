@@ -118,6 +118,11 @@ impl TensorSink for ModelSink {
         self.prepare_ms += Performance.now_ms() - began;
         Ok(())
     }
+
+    fn hurries(&self) -> bool {
+        let early = self.begun.as_ref().and_then(|begun| begun.early.as_ref());
+        early.is_some()
+    }
 }
 
 fn special_tokens(tokenizer: &Tokenizer) -> chat::SpecialTokens {

@@ -47,6 +47,10 @@ impl Download {
                 let next = (fetch.from / u64::from(self.chunk_size)) as u32;
                 self.fetches[at].state = State::Idle { next, skip };
                 if part.chunks().is_none_or(|chunks| u64::from(next) < chunks) {
+                    if response.status == WHOLE {
+                        // What is needed first would have to wait for all that stands before it.
+                        self.find_route();
+                    }
                     return;
                 }
                 let reason = format!(
@@ -132,7 +136,7 @@ impl Download {
         }
         let part = &mut self.parts[chunk.part as usize];
         match part.slot(index) {
-            Slot::Damaged { expected, .. } if expected == piece.digest => self.repaired += 1,
+            Slot::Damaged { expected, .. } if expected == piece.digest => {}
             Slot::Damaged { seen, .. } if seen == Some(piece.digest) => {
                 self.queue.push_back(drop_it);
                 return self.restart();
@@ -146,7 +150,9 @@ impl Download {
             }
             Slot::Missing | Slot::Held(_) => {}
         }
-        self.downloaded += u64::from(piece.length);
+        if !self.is_delivered(chunk) {
+            self.downloaded += u64::from(piece.length);
+        }
         self.last_from_network = true;
         self.retry.succeeded();
         self.end_of_body(fetch, chunk);

@@ -29,32 +29,36 @@ impl Download {
         }
         // Of one shard among several only the header is wanted for now.
         let alone = self.files.len() > 1;
-        self.bring(&wanted, alone);
+        let last = |chunk: &ChunkId| if alone { chunk.index } else { u32::MAX };
+        let window: Vec<_> = wanted.iter().map(|chunk| (*chunk, last(chunk))).collect();
+        self.bring(&window);
     }
 
     /// Asks for the chunk whose turn it is and for those that follow, and delivers the first if it is there.
     pub(super) fn seek_tensors(&mut self) {
-        let Some(cursor) = self.cursor else { return };
-        let window = std::iter::successors(Some(cursor), |chunk| self.following(*chunk));
-        let window: Vec<ChunkId> = window.take(WINDOW).collect();
+        let window: Vec<_> = self
+            .turns()
+            .take(WINDOW)
+            .map(|turn| (turn.chunk, turn.last))
+            .collect();
         // First, so that the network does not wait for the tensors.
-        self.bring(&window, false);
-        if let Some(&bytes) = self.ready.get(&cursor) {
+        self.bring(&window);
+        if let Some(&bytes) = window.first().and_then(|(chunk, _)| self.ready.get(chunk)) {
             self.queue.push_back(Action::Deliver { bytes });
         }
     }
 
     /// Asks the store or the network for every chunk of `window` that is not there or under way, as far as that many may be
-    /// under way at once.
-    fn bring(&mut self, window: &[ChunkId], alone: bool) {
-        for chunk in window {
-            if self.ready.contains_key(chunk) {
+    /// under way at once. With each chunk comes the last one of its part that may be fetched along with it.
+    fn bring(&mut self, window: &[(ChunkId, u32)]) {
+        for (chunk, last) in window {
+            if self.ready.contains_key(chunk) || self.is_being_stored(*chunk) {
                 continue;
             }
             match self.parts[chunk.part as usize].slot(chunk.index) {
                 Slot::Held(_) => self.read_back(*chunk),
                 Slot::Missing | Slot::Damaged { .. } if self.may_receive() => {
-                    self.obtain(*chunk, window, alone);
+                    self.obtain(*chunk, *last, window);
                 }
                 Slot::Missing | Slot::Damaged { .. } => {}
             }
@@ -89,21 +93,34 @@ impl Download {
             |piece: &Piece| piece.length == part.length(chunk.index) && piece.digest == expected;
         match piece.filter(right) {
             Some(piece) => {
-                self.read += u64::from(piece.length);
+                if !self.is_delivered(chunk) {
+                    self.read += u64::from(piece.length);
+                }
                 self.last_from_network = false;
                 self.arrive(chunk, token, piece);
             }
             None => {
                 let seen = None;
                 part.set_slot(chunk.index, Slot::Damaged { expected, seen });
+                self.repaired += 1;
                 self.queue.push_back(drop_it);
             }
         }
     }
 
+    /// Whether the tensors have had bytes of a chunk already: then it only comes again for the file's hash.
+    pub(super) fn is_delivered(&self, chunk: ChunkId) -> bool {
+        let part = &self.parts[chunk.part as usize];
+        let from = self.part_start(chunk.part) + part.start(chunk.index);
+        let to = from + u64::from(part.length(chunk.index));
+        self.files[part.file].delivered.overlaps(from, to)
+    }
+
     /// Takes in a chunk that has been checked.
     pub(super) fn arrive(&mut self, chunk: ChunkId, bytes: Token, piece: Piece) {
-        self.arrived += u64::from(piece.length);
+        if !self.is_delivered(chunk) {
+            self.arrived += u64::from(piece.length);
+        }
         let double = self.ready.insert(chunk, bytes);
         debug_assert!(double.is_none(), "{chunk:?} came twice");
     }
@@ -161,11 +178,7 @@ impl Download {
                     self.refuse_content(error);
                 }
             }
-            Phase::Tensors => {
-                if let Some(cursor) = self.cursor {
-                    self.move_cursor(cursor);
-                }
-            }
+            Phase::Tensors => self.go_on(),
             Phase::Judging | Phase::Settling | Phase::Ended(_) => {}
         }
     }

@@ -3,8 +3,9 @@
 use gguf::{Header, HeaderReader};
 use sha2::{Digest as _, Sha256};
 
+use super::route::Delivered;
+use crate::Digest;
 use crate::record::ChunkId;
-use crate::{Digest, TensorFeed};
 
 #[derive(Debug)]
 pub(super) struct File {
@@ -14,7 +15,8 @@ pub(super) struct File {
     /// Its own hash, once all of it has passed and is what was expected, or from an earlier, complete load.
     pub(super) sha256: Option<Digest>,
     pub(super) hash: Sha256,
-    pub(super) feed: TensorFeed,
+    /// What of it has been delivered.
+    pub(super) delivered: Delivered,
     pub(super) reader: HeaderReader,
     pub(super) header: Option<Header>,
     /// Chunk with the header's next bytes.
@@ -28,7 +30,7 @@ impl File {
             expected,
             sha256: None,
             hash: Sha256::new(),
-            feed: TensorFeed::new(),
+            delivered: Delivered::default(),
             reader: HeaderReader::new(),
             header: None,
             // At most MAX_PARTS.

@@ -2,8 +2,9 @@
 //!
 //! It goes through three phases. First every file's header is completed, from the store or the network, chunk
 //! by chunk. Then the caller judges the headers ([`Action::Judge`]); until it accepts, nothing is stored. Then chunks
-//! go in file order to the tensors' consumer ([`Action::Deliver`]): held ones are read back, runs of missing ones are
-//! fetched by range and stored with a journal entry.
+//! go to the tensors' consumer ([`Action::Deliver`]): held ones are read back, runs of missing ones are
+//! fetched by range and stored with a journal entry. They go in file order, or, where a prompt waits to be computed
+//! ([`Download::hurry`]), in the order in which the model needs them.
 //!
 //! Several requests and reads are under way at once, all within a window of [`WINDOW`] chunks from the one whose turn it
 //! is, so that what has arrived and waits is bounded. The plan never has the bytes itself: the driver holds them, and the
@@ -25,12 +26,12 @@ mod file;
 mod network;
 mod outcome;
 mod part;
+mod route;
 mod storage;
 
 use std::collections::{BTreeMap, VecDeque};
 
 use gguf::Header;
-use sha2::Digest as _;
 
 use crate::Error;
 use crate::files::ModelSpec;
@@ -42,6 +43,7 @@ use file::File;
 use network::{Fetch, MAX_CONNECTIONS};
 pub use outcome::Summary;
 use part::{Part, Slot};
+use route::Run;
 use storage::{Storing, Unwritten};
 
 /// Chunks, from the one whose turn it is, that may be under way or wait for their turn.
@@ -119,8 +121,10 @@ pub struct Download {
     phase: Phase,
     queue: VecDeque<Action>,
     last_token: Token,
-    /// Next chunk to deliver; `None` when all have been.
-    cursor: Option<ChunkId>,
+    /// What is still to be delivered, in order.
+    route: VecDeque<Run>,
+    /// Whether something waits for the model's first tensors.
+    hurried: bool,
     /// Header chunk that is being delivered.
     examined: Option<ChunkId>,
     /// Checked chunks that wait for their turn, and the names of their bytes.
@@ -205,7 +209,8 @@ impl Download {
             phase: Phase::Headers,
             queue: VecDeque::new(),
             last_token: 0,
-            cursor: None,
+            route: VecDeque::new(),
+            hurried: false,
             examined: None,
             ready: BTreeMap::new(),
             reads: BTreeMap::new(),
@@ -308,7 +313,7 @@ impl Download {
         if matches!(self.phase, Phase::Judging) {
             self.phase = Phase::Tensors;
             self.reserve();
-            self.move_cursor(ChunkId { part: 0, index: 0 });
+            self.find_route();
         }
     }
 
@@ -322,24 +327,9 @@ impl Download {
         bytes: &[u8],
         tensor: impl FnMut(&str, &[u8]) -> Result<(), E>,
     ) -> Result<(), E> {
-        match (&self.phase, self.cursor) {
-            (Phase::Headers, _) => self.read_header(bytes),
-            (Phase::Tensors, Some(chunk)) => {
-                let Some(held) = self.ready.remove(&chunk) else {
-                    return Ok(());
-                };
-                let number = self.parts[chunk.part as usize].file;
-                let file = &mut self.files[number];
-                if file.expected.is_some() && file.sha256.is_none() {
-                    file.hash.update(bytes);
-                }
-                file.feed.push(&self.headers[number], bytes, tensor)?;
-                self.let_go(held);
-                self.move_cursor(ChunkId {
-                    index: chunk.index + 1,
-                    ..chunk
-                });
-            }
+        match self.phase {
+            Phase::Headers => self.read_header(bytes),
+            Phase::Tensors => return self.deliver_turn(bytes, tensor),
             _ => {}
         }
         Ok(())
@@ -347,8 +337,8 @@ impl Download {
 
     /// How far it is.
     pub fn progress(&self) -> Progress {
-        let file = match self.cursor {
-            Some(chunk) => self.parts[chunk.part as usize].file,
+        let file = match self.route.front() {
+            Some(run) => run.file,
             None => self
                 .files
                 .iter()

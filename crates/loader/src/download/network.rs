@@ -52,6 +52,13 @@ impl Fetch {
         }
     }
 
+    fn next_chunk(&self) -> ChunkId {
+        ChunkId {
+            part: self.part,
+            index: self.position(),
+        }
+    }
+
     /// The event it waits for, unless its body is left alone.
     pub(super) fn awaited(&self) -> Option<Token> {
         match self.state {
@@ -73,9 +80,9 @@ impl Download {
         matches!(self.phase, Phase::Headers) || self.storing.is_off() || pending < MAX_UNWRITTEN
     }
 
-    /// Has chunk `wanted`, one of `window`, come over the network, with what follows it up to the next chunk that is there, or
-    /// alone. Chunks are asked for in the order in which they are needed.
-    pub(super) fn obtain(&mut self, wanted: ChunkId, window: &[ChunkId], alone: bool) {
+    /// Has chunk `wanted`, one of `window`, come over the network, with what follows it up to the next chunk that is there or
+    /// to chunk `last`. Chunks are asked for in the order in which they are needed.
+    pub(super) fn obtain(&mut self, wanted: ChunkId, last: u32, window: &[(ChunkId, u32)]) {
         if let Some(at) = self.covering(wanted) {
             if let State::Idle { next, skip } = self.fetches[at].state {
                 // A body that was not asked for from here runs through chunks that are there already.
@@ -84,7 +91,7 @@ impl Download {
                 self.receive(at, wanted, skip + passed);
             }
         } else if self.waiting.is_none() && self.make_way(wanted, window) {
-            self.open(wanted, alone);
+            self.open(wanted, last);
         }
     }
 
@@ -106,8 +113,8 @@ impl Download {
     }
 
     /// Whether another request may be opened, for `wanted`. Where that is the chunk whose turn it is, requests whose bodies
-    /// are left alone give way to it, those for later chunks first.
-    fn make_way(&mut self, wanted: ChunkId, window: &[ChunkId]) -> bool {
+    /// are left alone give way to it, those that are needed last first.
+    fn make_way(&mut self, wanted: ChunkId, window: &[(ChunkId, u32)]) -> bool {
         let part = &self.parts[wanted.part as usize];
         if part.ranges != Some(true) || part.size.is_none() {
             // One request at a time can be of use.
@@ -119,32 +126,35 @@ impl Download {
                 self.close_fetch(other.token);
             }
         }
-        if self.fetches.len() >= self.connections && window.first() == Some(&wanted) {
+        let is_next = window.first().is_some_and(|(first, _)| *first == wanted);
+        if self.fetches.len() >= self.connections && is_next {
             let idle = self
                 .fetches
                 .iter()
                 .filter(|fetch| fetch.awaited().is_none());
-            if let Some(last) = idle
-                .max_by_key(|fetch| (fetch.part, fetch.position()))
-                .copied()
-            {
+            let turn = |fetch: &&Fetch| {
+                let next = fetch.next_chunk();
+                let turn = window.iter().position(|(chunk, _)| *chunk == next);
+                (turn.unwrap_or(usize::MAX), next)
+            };
+            if let Some(last) = idle.max_by_key(turn).copied() {
                 self.close_fetch(last.token);
             }
         }
         self.fetches.len() < self.connections
     }
 
-    fn open(&mut self, wanted: ChunkId, alone: bool) {
+    fn open(&mut self, wanted: ChunkId, last: u32) {
         let token = self.token();
         let part = &self.parts[wanted.part as usize];
         let from = part.start(wanted.index);
-        let to = if alone {
+        let to = if last == wanted.index {
             Some(part.start(wanted.index) + u64::from(part.length(wanted.index)))
         } else if part.size.is_none() && from > 0 {
             // The server hides the size from us; the length of all the rest will tell.
             part.next_held(wanted.index)
         } else {
-            Some(self.end_of_run(wanted))
+            Some(self.end_of_run(wanted, last))
         };
         let request = Request {
             location: part.location().clone(),
@@ -166,8 +176,8 @@ impl Download {
         self.queue.push_back(Action::Fetch { token, request });
     }
 
-    /// One past the last byte of the run of absent chunks that begins with `first`.
-    fn end_of_run(&self, first: ChunkId) -> u64 {
+    /// One past the last byte of the run of absent chunks that begins with `first` and ends with `last` at most.
+    fn end_of_run(&self, first: ChunkId, last: u32) -> u64 {
         let part = &self.parts[first.part as usize];
         let absent = |index: &u32| {
             let chunk = ChunkId {
@@ -179,7 +189,8 @@ impl Download {
                 && !self.ready.contains_key(&chunk)
                 && self.covering(chunk).is_none()
         };
-        let following = first.index + 1..first.index.saturating_add(RUN);
+        let end = first.index.saturating_add(RUN).min(last.saturating_add(1));
+        let following = first.index + 1..end;
         let last = following.take_while(absent).last().unwrap_or(first.index);
         part.start(last) + u64::from(part.length(last))
     }

@@ -95,7 +95,7 @@ impl Download {
         self.headers.clear();
         self.reads.clear();
         self.writes.clear();
-        self.cursor = None;
+        self.route.clear();
         self.was_complete = false;
         self.marked_complete = false;
         self.arrived = 0;

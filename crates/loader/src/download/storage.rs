@@ -66,14 +66,14 @@ impl Download {
 
     /// Notes a chunk that came over the network as `bytes`, to be stored as soon as that is allowed.
     pub(super) fn keep(&mut self, chunk: ChunkId, bytes: Token, piece: Piece) {
-        if self.storing.is_off() {
-            return;
-        }
         let entry = JournalEntry {
             chunk,
             length: piece.length,
             digest: piece.digest,
         };
+        if self.storing.is_off() {
+            return self.remember(entry);
+        }
         self.unwritten.push(Unwritten { entry, bytes });
         if self.storing == Storing::On {
             self.flush();
@@ -118,8 +118,27 @@ impl Download {
                     .set_slot(entry.chunk.index, Slot::Held(entry.digest));
             }
             (Ok(()), None) => {}
-            (Err(reason), _) => self.stop_storing(reason),
+            (Err(reason), entry) => {
+                entry.into_iter().for_each(|entry| self.remember(entry));
+                self.stop_storing(reason);
+            }
         }
+    }
+
+    /// Notes the digest of a chunk that is not stored: should it have to come again, for its file's hash, it must be the same.
+    fn remember(&mut self, entry: JournalEntry) {
+        let part = &mut self.parts[entry.chunk.part as usize];
+        if self.files[part.file].expected.is_some() {
+            let (expected, seen) = (entry.digest, None);
+            part.set_slot(entry.chunk.index, Slot::Damaged { expected, seen });
+        }
+    }
+
+    /// Whether a chunk is on its way to the store, from where it can be read back.
+    pub(super) fn is_being_stored(&self, chunk: ChunkId) -> bool {
+        let waiting = self.unwritten.iter().map(|unwritten| &unwritten.entry);
+        let mut entries = self.writes.values().flatten().chain(waiting);
+        entries.any(|entry| entry.chunk == chunk)
     }
 
     /// Goes on without storing. What is stored is used to the end, and then removed: it would never be completed.
@@ -127,6 +146,7 @@ impl Download {
         if !self.storing.is_off() {
             self.storing = Storing::Off(Some(reason));
             self.release_unwritten();
+            self.find_route();
         }
     }
 
@@ -150,7 +170,8 @@ impl Download {
     }
 
     pub(super) fn release_unwritten(&mut self) {
-        for Unwritten { bytes, .. } in std::mem::take(&mut self.unwritten) {
+        for Unwritten { entry, bytes } in std::mem::take(&mut self.unwritten) {
+            self.remember(entry);
             self.let_go(bytes);
         }
     }

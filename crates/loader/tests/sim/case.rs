@@ -8,6 +8,17 @@ use super::{End, Tensors, World, file, tensors_of};
 
 pub(crate) const NAMES: [&str; 8] = ["a", "b", "c", "d", "e", "f", "g", "h"];
 
+/// Tensors of `blocks` blocks as in a file that has them sorted as text, block 10 before block 2, and the output's.
+pub(crate) fn sorted_as_text(blocks: u32) -> Vec<String> {
+    let mut names: Vec<String> = (0..blocks)
+        .flat_map(|block| [format!("blk.{block}.v"), format!("blk.{block}.w")])
+        .collect();
+    names.sort();
+    names.insert(0, "token_embd.weight".to_owned());
+    names.push("output_norm.weight".to_owned());
+    names
+}
+
 /// A model, the world it is loaded in, and where its parts are.
 pub(crate) struct Case {
     pub(crate) world: World,

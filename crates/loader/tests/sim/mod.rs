@@ -18,6 +18,9 @@ pub(crate) const CHUNK: u32 = 64;
 /// Most chunks that the driver may have to hold at once: the window, and those on their way to the store.
 const MAX_HELD: usize = WINDOW + 8;
 
+/// Most chunks that wait for another turn, where chunks are not delivered in file order.
+const MAX_SHARED: usize = 32;
+
 /// Most chunks of a header here.
 const HEADER_CHUNKS: usize = 8;
 
@@ -100,8 +103,12 @@ pub(crate) struct World {
     pub(crate) dice: Dice,
     /// Bytes that bodies gave away, without those that were skipped.
     pub(crate) received: u64,
-    /// Requests sent.
-    pub(crate) requests: u32,
+    /// Requests sent: the part, its first byte and one past its last.
+    pub(crate) requests: Vec<(u32, u64, Option<u64>)>,
+    /// Tensors in the order in which they were completed or gone on with.
+    pub(crate) order: Vec<String>,
+    /// The step, if any, from which on something waits for the model's first tensors.
+    pub(crate) hurry_at: Option<usize>,
     /// Whether loads may store.
     pub(crate) store: bool,
     /// Whether there is room, and why not.
@@ -134,7 +141,9 @@ impl World {
             faults: Faults::default(),
             dice: Dice(seed),
             received: 0,
-            requests: 0,
+            requests: Vec::new(),
+            order: Vec::new(),
+            hurry_at: None,
             store: true,
             room: Ok(()),
             parts: BTreeMap::new(),
@@ -167,10 +176,14 @@ impl World {
         let mut pending: Vec<Event> = Vec::new();
         let mut tensors = Tensors::new();
         for step in 0..MAX_STEPS {
+            if self.hurry_at.is_some_and(|at| step >= at) {
+                download.hurry();
+            }
             while let Some(action) = download.poll() {
                 match action {
                     Action::Judge => {
                         tensors.clear();
+                        self.order.clear();
                         assert!(
                             self.record.is_none() || !self.journal.is_empty(),
                             "stored before judged"
@@ -180,6 +193,9 @@ impl World {
                     Action::Deliver { bytes } => {
                         let bytes = self.held[&bytes].clone();
                         let deliver = download.deliver(&bytes, |name, bytes| {
+                            if self.order.last().is_none_or(|last| last != name) {
+                                self.order.push(name.to_owned());
+                            }
                             tensors
                                 .entry(name.to_owned())
                                 .or_default()
@@ -199,7 +215,12 @@ impl World {
                 }
             }
             // Every file's header waits, too, and a wrong byte in it may make it as long as the file.
-            let bound = MAX_HELD + HEADER_CHUNKS * model.files.len();
+            let shared = if self.hurry_at.is_some() {
+                WINDOW + MAX_SHARED
+            } else {
+                0
+            };
+            let bound = MAX_HELD + shared + HEADER_CHUNKS * model.files.len();
             assert!(
                 self.held.len() <= bound || self.faults.flipped > 0,
                 "{} chunks",
@@ -329,8 +350,8 @@ impl World {
     }
 
     fn fetch(&mut self, token: Token, request: &Request) -> Event {
-        self.requests += 1;
         let part = self.parts[&address(&request.location)];
+        self.requests.push((part, request.from, request.to));
         let faults = self.faults;
         if self.dice.chance(faults.replaced)
             && let Some(next) = self.next_versions.pop()
@@ -480,7 +501,11 @@ fn address(location: &Location) -> String {
 }
 
 /// A file with tensors of random bytes: `names` says which, `seed` what is in them.
-pub(crate) fn file(names: &[&str], split: Option<(u16, u16, i32)>, seed: u64) -> Vec<u8> {
+pub(crate) fn file(
+    names: &[impl AsRef<str>],
+    split: Option<(u16, u16, i32)>,
+    seed: u64,
+) -> Vec<u8> {
     let mut dice = Dice(seed);
     let mut writer = Writer::new().with("general.architecture", "test");
     if let Some((no, count, tensors)) = split {
@@ -492,7 +517,7 @@ pub(crate) fn file(names: &[&str], split: Option<(u16, u16, i32)>, seed: u64) ->
     for name in names {
         let columns = 1 + dice.roll(90);
         let bytes = (0..columns * 4).map(|_| dice.roll(256) as u8).collect();
-        writer = writer.tensor(*name, &[columns], TensorType::F32, bytes);
+        writer = writer.tensor(name.as_ref(), &[columns], TensorType::F32, bytes);
     }
     writer.to_bytes().unwrap()
 }

@@ -113,6 +113,9 @@ pub(super) async fn run(
         Done::Aborted
     }));
     loop {
+        if sink.hurries() {
+            plan.hurry();
+        }
         while let Some(action) = plan.poll() {
             match action {
                 Action::Judge => {

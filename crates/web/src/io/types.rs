@@ -17,11 +17,17 @@ pub trait TensorSink {
     /// Any; it ends the load, and nothing of the model stays in the store.
     fn headers(&mut self, headers: &[gguf::Header]) -> Result<(), Error>;
 
-    /// The next bytes of one tensor, in file order.
+    /// The next bytes of one tensor. Tensors come in file order, or where the sink [hurries](Self::hurries) in the order in
+    /// which a model needs them.
     ///
     /// # Errors
     /// Any; it ends the load. What is stored stays.
     fn tensor(&mut self, name: &str, bytes: &[u8]) -> Result<(), Error>;
+
+    /// Whether something waits for the model's first tensors.
+    fn hurries(&self) -> bool {
+        false
+    }
 }
 
 /// How a model is fetched and kept.
