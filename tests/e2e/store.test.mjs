@@ -243,6 +243,33 @@ for (const name of browsers) {
       assert.deepEqual([layout, place], [2, "tables"]);
     });
 
+    test("a load that waits for another outlives the collection of garbage", async () => {
+      await mustLoad();
+      const read = await page.evaluate(async (source) => {
+        // Objects and elements that only hold each other, so that the browser looks for such cycles again and again.
+        const litter = setInterval(() => {
+          for (let i = 0; i < 20; i++) Array.from({ length: 20_000 }, (_, j) => ({ j }));
+          for (let i = 0; i < 200; i++) {
+            const element = document.createElement("div");
+            element.onclick = () => element;
+          }
+        }, 20);
+        const taken = new Promise((resolve) => {
+          navigator.locks.request(`minnow:${location.origin}${source}`, () => {
+            resolve();
+            return new Promise((release) => setTimeout(release, 6000));
+          });
+        });
+        await taken;
+        const { Minnow } = await import("/pkg/index.js");
+        // Nothing but the promise refers to this worker.
+        const { info } = await Minnow.load(source, { contextLength: 256 });
+        clearInterval(litter);
+        return info.loaded.read;
+      }, MODEL);
+      assert.equal(read, MODEL_BYTES);
+    });
+
     test("a tab that keeps an earlier layout open does not hold up others for ever", async () => {
       const earlier = await openPage();
       await earlier.evaluate(async () => {

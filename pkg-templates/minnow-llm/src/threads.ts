@@ -7,6 +7,9 @@ const INITIAL_PAGES = 128;
 /** Most pages that memory may grow to: the whole address space, or what a browser short of it will reserve. */
 const MAXIMUM_PAGES = [65536, 49152, 32768, 16384, 8192];
 
+/** Workers that compute, held for the life of this one: a browser may end a worker that nothing refers to, in the middle of its work. */
+const crew: Worker[] = [];
+
 /** What starting needs of a module. */
 export interface Shareable {
   default(input: { module_or_path: URL; memory: WebAssembly.Memory }): Promise<unknown>;
@@ -40,17 +43,16 @@ function sharedMemory(): WebAssembly.Memory {
 
 /** Starts `count` workers and waits until all are there; ends them all when one cannot be started. */
 async function startWorkers(spawn: () => Worker, count: number, invitation: Invitation): Promise<void> {
-  const workers: Worker[] = [];
   try {
     await Promise.all(
       Array.from({ length: count }, () => {
         const worker = spawn();
-        workers.push(worker);
+        crew.push(worker);
         return invite(worker, invitation);
       }),
     );
   } catch (cause) {
-    for (const worker of workers) worker.terminate();
+    for (const worker of crew) worker.terminate();
     throw cause;
   }
 }
