@@ -244,16 +244,23 @@ for (const name of browsers) {
     });
 
     test("a load that waits for another outlives the collection of garbage", async () => {
-      await mustLoad();
-      const read = await page.evaluate(async (source) => {
-        // Objects and elements that only hold each other, so that the browser looks for such cycles again and again.
-        const litter = setInterval(() => {
-          for (let i = 0; i < 20; i++) Array.from({ length: 20_000 }, (_, j) => ({ j }));
+      await page.evaluate(() => {
+        // Objects and elements that hold only each other: the browser looks for such cycles again and again.
+        setInterval(() => {
+          for (let i = 0; i < 20; i++) {
+            const objects = [];
+            while (objects.length < 20_000) objects.push({ objects });
+          }
+        }, 20);
+        setInterval(() => {
           for (let i = 0; i < 200; i++) {
             const element = document.createElement("div");
             element.onclick = () => element;
           }
-        }, 20);
+        }, 50);
+      });
+      await mustLoad();
+      const read = await page.evaluate(async (source) => {
         const taken = new Promise((resolve) => {
           navigator.locks.request(`minnow:${location.origin}${source}`, () => {
             resolve();
@@ -262,10 +269,8 @@ for (const name of browsers) {
         });
         await taken;
         const { Minnow } = await import("/pkg/index.js");
-        // Nothing but the promise refers to this worker.
-        const { info } = await Minnow.load(source, { contextLength: 256 });
-        clearInterval(litter);
-        return info.loaded.read;
+        // Nothing but the promise refers to this one's worker.
+        return (await Minnow.load(source, { contextLength: 256 })).info.loaded.read;
       }, MODEL);
       assert.equal(read, MODEL_BYTES);
     });
