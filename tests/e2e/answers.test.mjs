@@ -5,12 +5,10 @@ import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { stat } from "node:fs/promises";
 import { basename } from "node:path";
-import { after, before } from "node:test";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import { launch } from "./browser.mjs";
-import { modelPath, openDemo, serveDemo } from "./demo.mjs";
-import { GENERATED, LOGIT_TOLERANCE, checkAnswers, checkLogits, checkSameAnswers, goldenAnswers, texts } from "./golden.mjs";
+import { modelPath } from "./demo.mjs";
+import { GENERATED, testAnswers, texts } from "./golden.mjs";
 import { test } from "./limits.mjs";
 
 /** Each build, the threaded ones on one thread and on two, by a name for it. */
@@ -28,49 +26,19 @@ const CONTEXT = 2048;
 /** Peak memory, as a multiple of the file and the key-value cache. */
 const MEMORY_FACTOR = 1.3;
 
-const { prompts, logits } = await goldenAnswers("smollm2");
 const source = `models/${basename(modelPath())}`;
-
-let browser;
-let site;
-let demo;
-/** What each run answered, by its name. */
-const answers = {};
-
-before(async () => {
-  browser = await launch();
-  site = await serveDemo();
-  demo = await openDemo(browser, site.url);
-});
-after(async () => {
-  await browser?.close();
-  await site?.close();
-});
-
-for (const [name, { variant, threads }] of Object.entries(RUNS)) {
-  test(`${name}: ${prompts.length} answers are llama.cpp's`, { timeout: 600_000 }, async () => {
-    answers[name] = await checkAnswers(demo.page, name, { source, variant, threads, contextLength: CONTEXT, prompts });
-  });
-
-  test(`${name}: the first logits are within ${LOGIT_TOLERANCE} of their range of llama.cpp's`, async () => {
-    await checkLogits(demo.page, name, answers[name], logits);
-  });
-}
-
-test("the builds give the same tokens, with the same probabilities", () => {
-  for (const run of Object.keys(RUNS)) checkSameAnswers(run, [answers.simd, answers[run]], prompts);
-});
+const { prompts, answers, page } = await testAnswers("smollm2", { source, contextLength: CONTEXT, runs: RUNS });
 
 test("the command-line program gives the same tokens", { timeout: 600_000 }, async () => {
   for (const [index, { name, text }] of prompts.slice(0, AT_THE_TERMINAL).entries()) {
     const answer = await minnow("run", modelPath(), text, "--raw", "--greedy", "-n", GENERATED, "--json");
-    assert.deepEqual(await texts(demo.page, answer.ids), answers.simd[index].tokens, name);
+    assert.deepEqual(await texts(page(), answer.ids), answers.simd[index].tokens, name);
     assert.equal(answer.text, answers.simd[index].text, name);
   }
 });
 
 test("peak memory at a full context is that of the weights and the cache, and little more", { timeout: 600_000 }, async () => {
-  const { wasm, kv } = await demo.page.evaluate(fillContext, { source, CONTEXT });
+  const { wasm, kv } = await page().evaluate(fillContext, { source, CONTEXT });
   const { size } = await stat(modelPath());
   const megabytes = (count) => (count / 1e6).toFixed(1);
   console.log(`wasm memory ${megabytes(wasm)} MB = ${(wasm / (size + kv)).toFixed(2)} × (file ${megabytes(size)} MB + cache ${megabytes(kv)} MB at ${CONTEXT} tokens)`);

@@ -1,6 +1,10 @@
 // Golden answers of tests/fixtures/models, and what a model in the page says to the same prompts.
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
+import { after, before } from "node:test";
+import { launch } from "./browser.mjs";
+import { openDemo, serveDemo } from "./demo.mjs";
+import { test } from "./limits.mjs";
 
 /** Tokens that the golden answers have at most. */
 export const GENERATED = 48;
@@ -9,7 +13,7 @@ const NEAR_TIE = 0.5;
 /** Part of all steps that must have been compared before near ties ended comparisons. */
 const COMPARED = 0.5;
 /** How far the first logits may be from llama.cpp's, as part of the range from the smallest to the largest. */
-export const LOGIT_TOLERANCE = 1e-2;
+const LOGIT_TOLERANCE = 1e-2;
 /** Most alternatives that the API reports. */
 const ALTERNATIVES = 20;
 /** Fewest of them whose names tell which tokens they are: parts of characters are all called "\uFFFD". */
@@ -20,11 +24,42 @@ async function golden(name) {
   return JSON.parse(await readFile(new URL(`../fixtures/models/${name}`, import.meta.url), "utf8"));
 }
 
-/** llama.cpp's answers and first logits of a model, by the name of its golden data. */
-export async function goldenAnswers(name) {
+/**
+ * Declares the tests that a model's answers and first logits are llama.cpp's in each of `runs`, and the same in all.
+ * @param {string} name  of its golden data
+ * @param {{source: string, mounts?: object, contextLength: number, runs: {[name: string]: {variant: string, threads: number}}}} model
+ * @returns what the tests have once they run: `page()`, the demo's, and `answers`, of each run by its name
+ */
+export async function testAnswers(name, { source, mounts, contextLength, runs }) {
   const { prompts } = await golden(`${name}.json`);
   const { prompts: logits } = await golden(`${name}-logits.json`);
-  return { prompts, logits };
+  const answers = {};
+  let browser;
+  let site;
+  let demo;
+  before(async () => {
+    browser = await launch();
+    site = await serveDemo(mounts);
+    demo = await openDemo(browser, site.url);
+  });
+  after(async () => {
+    await browser?.close();
+    await site?.close();
+  });
+  for (const [run, { variant, threads }] of Object.entries(runs)) {
+    test(`${run}: ${prompts.length} answers are llama.cpp's`, { timeout: 600_000 }, async () => {
+      answers[run] = await checkAnswers(demo.page, run, { source, variant, threads, contextLength, prompts });
+    });
+
+    test(`${run}: the first logits are within ${LOGIT_TOLERANCE} of their range of llama.cpp's`, async () => {
+      await checkLogits(demo.page, run, answers[run], logits);
+    });
+  }
+  test("all give the same tokens, with the same probabilities", () => {
+    const [first, ...others] = Object.keys(runs);
+    for (const other of others) checkSameAnswers(other, answers[first], answers[other], prompts);
+  });
+  return { prompts, answers, page: () => demo.page };
 }
 
 /**
@@ -32,7 +67,7 @@ export async function goldenAnswers(name) {
  * @param {import("playwright-core").Page} page
  * @param {{source: string, variant: string, threads: number, contextLength: number, prompts: object[]}} run
  */
-export async function checkAnswers(page, name, { source, variant, threads, contextLength, prompts }) {
+async function checkAnswers(page, name, { source, variant, threads, contextLength, prompts }) {
   const run = await page.evaluate(answerAll, { source, variant, threads, contextLength, prompts, GENERATED, ALTERNATIVES });
   assert.equal(run.variant, variant);
   assert.equal(run.threads, threads);
@@ -45,7 +80,7 @@ export async function checkAnswers(page, name, { source, variant, threads, conte
 }
 
 /** Compares the first logits of answers given in the page with llama.cpp's. */
-export async function checkLogits(page, name, answers, logits) {
+async function checkLogits(page, name, answers, logits) {
   const differences = [];
   for (const [index, golden] of logits.entries()) {
     differences.push(logitDifference(answers[index], await texts(page, golden.largest.ids), golden));
@@ -55,12 +90,10 @@ export async function checkLogits(page, name, answers, logits) {
 }
 
 /** Builds must agree to the token and to the bit of each probability. */
-export function checkSameAnswers(name, [first, ...others], prompts) {
+function checkSameAnswers(name, expected, answers, prompts) {
   for (const [index, prompt] of prompts.entries()) {
-    for (const other of others) {
-      assert.deepEqual(other[index].tokens, first[index].tokens, `${prompt.name}, ${name}`);
-      assert.deepEqual(other[index].logprobs, first[index].logprobs, `${prompt.name}, ${name}`);
-    }
+    assert.deepEqual(answers[index].tokens, expected[index].tokens, `${prompt.name}, ${name}`);
+    assert.deepEqual(answers[index].logprobs, expected[index].logprobs, `${prompt.name}, ${name}`);
   }
 }
 
