@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 
 use crate::project::{Project, run, say};
-use crate::{models, tools};
+use crate::{models, pkg, tools};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
@@ -21,8 +21,8 @@ pub(crate) struct Options {
     check: bool,
 }
 
-/// Longer than the slowest first build of the page on a small machine.
-const START_TIMEOUT: Duration = Duration::from_secs(600);
+/// What trunk may take once the package is built: it builds only the page.
+const START_TIMEOUT: Duration = Duration::from_secs(300);
 
 /// Builds the page and serves it until interrupted, or checks it once.
 pub(crate) fn run_demo(project: &Project, options: &Options) -> Result<()> {
@@ -33,6 +33,8 @@ pub(crate) fn run_demo(project: &Project, options: &Options) -> Result<()> {
             options.port
         );
     }
+    // Trunk builds the package too, but the first build takes as long as the machine is slow: it has no limit of time here.
+    pkg::run(project, &pkg::Options::default())?;
     let mut trunk = trunk(project)?;
     trunk
         .arg("serve")
