@@ -4,7 +4,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use sha2::{Digest as _, Sha256};
 
 /// Bytes of a SHA-256 value.
-pub const DIGEST_BYTES: usize = 32;
+const DIGEST_BYTES: usize = 32;
 
 /// A SHA-256 value, written as 64 lower-case hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -18,22 +18,32 @@ impl Digest {
 
     /// Reads 64 hexadecimal digits in either case.
     pub fn from_hex(text: &str) -> Option<Self> {
-        if text.len() != 2 * DIGEST_BYTES || !text.is_ascii() {
-            return None;
-        }
-        let mut digest = [0; DIGEST_BYTES];
-        for (byte, pair) in digest.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
-            let nibble = |digit: u8| char::from(digit).to_digit(16);
-            // Two nibbles fit a byte.
-            *byte = ((nibble(pair[0])? << 4) | nibble(pair[1])?) as u8;
-        }
-        Some(Self(digest))
+        bytes_from_hex(text).map(Self)
     }
+}
+
+/// Reads `N` bytes, each as two hexadecimal digits in either case.
+pub(crate) fn bytes_from_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
+    if text.len() != 2 * N || !text.is_ascii() {
+        return None;
+    }
+    let mut bytes = [0; N];
+    for (byte, pair) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
+        let nibble = |digit: u8| char::from(digit).to_digit(16);
+        // Two nibbles fit a byte.
+        *byte = ((nibble(pair[0])? << 4) | nibble(pair[1])?) as u8;
+    }
+    Some(bytes)
+}
+
+/// Writes each byte as two lower-case hexadecimal digits.
+pub(crate) fn write_hex(f: &mut std::fmt::Formatter<'_>, bytes: &[u8]) -> std::fmt::Result {
+    bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
 }
 
 impl std::fmt::Display for Digest {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        write_hex(f, &self.0)
     }
 }
 

@@ -8,6 +8,7 @@
 //!
 //! See [`record`] for what a stored model looks like.
 
+mod chunk_hash;
 mod digest;
 pub mod download;
 mod error;
@@ -22,7 +23,8 @@ mod retry;
 mod source;
 mod url;
 
-pub use digest::{DIGEST_BYTES, Digest};
+pub use chunk_hash::{ChunkHash, ChunkHasher, HashKey};
+pub use digest::Digest;
 pub use download::Download;
 pub use error::{Error, ErrorKind};
 pub use files::ModelSpec;

@@ -19,7 +19,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::files::{FileSpec, Location, MAX_PART_BYTES, ModelSpec, PartSpec};
-use crate::{Digest, Url};
+use crate::{ChunkHash, ChunkHasher, Digest, HashKey, Url};
 
 /// Version of this layout.
 ///
@@ -27,9 +27,10 @@ use crate::{Digest, Url};
 /// |---|---|
 /// | 1 | the first: all chunks in tables |
 /// | 2 | [`Record::place`] |
+/// | 3 | [`Record::key`]: chunks are hashed with it, and no longer with SHA-256 |
 ///
 /// A record of an earlier layout is read as one of this layout ([`Record::migrated`]); a store of a later one is left alone.
-pub const LAYOUT: u32 = 2;
+pub const LAYOUT: u32 = 3;
 
 /// Bytes of a chunk: small enough that losing those in flight, one for each connection, costs little, large enough that
 /// a store's cost per entry does not show.
@@ -63,6 +64,9 @@ pub struct Record {
     /// Where its chunks are.
     #[serde(default)]
     pub place: Place,
+    /// What its chunks are hashed with; with SHA-256 where there is no key, as in layouts 1 and 2.
+    #[serde(default)]
+    pub key: Option<HashKey>,
     /// Its files in order.
     pub files: Vec<FileRecord>,
     /// Whether every byte is there and the whole has been checked.
@@ -137,8 +141,8 @@ pub struct JournalEntry {
     pub chunk: ChunkId,
     /// Bytes.
     pub length: u32,
-    /// Of its bytes.
-    pub digest: Digest,
+    /// Of its bytes, by [`Record::hasher`].
+    pub digest: ChunkHash,
 }
 
 /// A chunk's place in a model.
@@ -167,11 +171,22 @@ impl Record {
             1 => Some(Self {
                 layout: LAYOUT,
                 place: Place::Tables,
+                key: None,
+                ..self
+            }),
+            2 => Some(Self {
+                layout: LAYOUT,
+                key: None,
                 ..self
             }),
             LAYOUT => Some(self),
             _ => None,
         }
+    }
+
+    /// What its chunks are hashed with.
+    pub fn hasher(&self) -> ChunkHasher {
+        ChunkHasher::new(self.key)
     }
 
     /// Bytes of all files; `None` while a part's size is unknown.
@@ -256,21 +271,42 @@ mod tests {
     }
 
     #[test]
-    fn a_record_of_layout_1_has_its_chunks_in_tables_and_a_later_one_is_nothing() {
-        let record = |layout: u32| -> Option<Record> {
+    fn records_of_earlier_layouts_are_read_and_later_ones_are_nothing() {
+        let record = |layout: u32, more: &str| -> Option<Record> {
             let text = format!(
-                r#"{{"layout":{layout},"id":"https://h.org/m.gguf","aliases":[],"chunk_size":2097152,"complete":true,"created":1,
+                r#"{{"layout":{layout},{more}"id":"https://h.org/m.gguf","aliases":[],"chunk_size":2097152,"complete":true,"created":1,
                 "last_used":2,"files":[{{"name":"m.gguf","sha256":null,"parts":[{{"url":"https://h.org/m.gguf","size":5,
                 "validator":{{"etag":null,"last_modified":null}}}}]}}]}}"#
             );
             serde_json::from_str::<Record>(&text).unwrap().migrated()
         };
-        let migrated = record(1).unwrap();
-        assert_eq!((migrated.layout, migrated.place), (LAYOUT, Place::Tables));
-        assert!(migrated.complete);
-        assert!(migrated.matches(&migrated.spec().unwrap()));
-        assert_eq!(record(LAYOUT + 1), None);
-        assert_eq!(record(0), None);
+        let key = r#""key":"000102030405060708090a0b0c0d0e0f","#;
+        for (layout, more, place, hasher) in [
+            (1, "", Place::Tables, ChunkHasher::Sha256),
+            (2, r#""place":"files","#, Place::Files, ChunkHasher::Sha256),
+            (
+                3,
+                key,
+                Place::Tables,
+                ChunkHasher::SipHash(HashKey([0x01_0203_0405_0607, 0x0809_0a0b_0c0d_0e0f])),
+            ),
+        ] {
+            let migrated = record(layout, more).unwrap();
+            assert_eq!((migrated.layout, migrated.place), (LAYOUT, place));
+            assert_eq!(migrated.hasher(), hasher);
+            assert!(migrated.complete);
+            assert!(migrated.matches(&migrated.spec().unwrap()));
+        }
+        assert_eq!(record(LAYOUT + 1, ""), None);
+        assert_eq!(record(0, ""), None);
+    }
+
+    #[test]
+    fn an_entry_of_an_earlier_layout_has_a_sha_256() {
+        let digest = Digest::of(b"abc");
+        let text = format!(r#"{{"chunk":{{"part":0,"index":1}},"length":3,"digest":"{digest}"}}"#);
+        let entry: JournalEntry = serde_json::from_str(&text).unwrap();
+        assert_eq!(entry.digest, ChunkHasher::new(None).hash(b"abc"));
     }
 
     #[test]

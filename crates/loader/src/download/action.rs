@@ -1,6 +1,6 @@
 //! What a download asks for, and what it is told.
 
-use crate::Digest;
+use crate::ChunkHash;
 use crate::files::Location;
 use crate::record::{ChunkId, JournalEntry};
 use crate::response::Response;
@@ -165,6 +165,6 @@ pub enum Event {
 pub struct Piece {
     /// Bytes.
     pub length: u32,
-    /// Their SHA-256.
-    pub digest: Digest,
+    /// Their hash by [`super::Download::hasher`].
+    pub digest: ChunkHash,
 }

@@ -33,10 +33,10 @@ use std::collections::{BTreeMap, VecDeque};
 
 use gguf::Header;
 
-use crate::Error;
 use crate::files::ModelSpec;
 use crate::record::{CHUNK_SIZE, ChunkId, JournalEntry, Place, Stored};
 use crate::retry::Retry;
+use crate::{ChunkHasher, Error, HashKey};
 
 pub use action::{Action, Event, Piece, Request, Token};
 use file::File;
@@ -65,6 +65,8 @@ pub struct Options {
     pub chunk_size: u32,
     /// Where its chunks shall be.
     pub place: Place,
+    /// What they shall be hashed with: nothing that a server could know.
+    pub key: HashKey,
 }
 
 impl Default for Options {
@@ -75,6 +77,7 @@ impl Default for Options {
             now_ms: 0.0,
             chunk_size: CHUNK_SIZE,
             place: Place::default(),
+            key: HashKey([0; 2]),
         }
     }
 }
@@ -113,6 +116,7 @@ pub struct Download {
     options: Options,
     chunk_size: u32,
     place: Place,
+    key: Option<HashKey>,
     created: f64,
     aliases: Vec<String>,
     parts: Vec<Part>,
@@ -169,6 +173,7 @@ impl Download {
             .filter(|stored| stored.record.matches(&model));
         let chunk_size = usable.map_or(options.chunk_size, |stored| stored.record.chunk_size);
         let place = usable.map_or(options.place, |stored| stored.record.place);
+        let key = usable.map_or(Some(options.key), |stored| stored.record.key);
         let mut aliases = usable
             .map(|stored| stored.record.aliases.clone())
             .unwrap_or_default();
@@ -202,6 +207,7 @@ impl Download {
             options,
             chunk_size,
             place,
+            key,
             aliases,
             parts,
             files,
@@ -301,6 +307,11 @@ impl Download {
             Event::Reserved { token, granted } => self.on_reserved(token, granted),
             Event::Stored { token, result } => self.on_stored(token, result),
         }
+    }
+
+    /// What its chunks are hashed with.
+    pub fn hasher(&self) -> ChunkHasher {
+        ChunkHasher::new(self.key)
     }
 
     /// Every file's header, from [`Action::Judge`] on.

@@ -1,7 +1,7 @@
 //! Which chunks of a part are where.
 
 use super::network::MAX_UNWRITTEN;
-use crate::Digest;
+use crate::ChunkHash;
 use crate::files::{Location, PartSpec};
 use crate::record::{JournalEntry, PartRecord, Validator};
 
@@ -11,12 +11,12 @@ pub(super) enum Slot {
     /// Nothing.
     Missing,
     /// Bytes that had this digest when they were written.
-    Held(Digest),
+    Held(ChunkHash),
     /// Bytes that are wrong or gone. What replaces them must have the digest `expected`, or show by coming the
     /// same twice (`seen`) that the file has changed.
     Damaged {
-        expected: Digest,
-        seen: Option<Digest>,
+        expected: ChunkHash,
+        seen: Option<ChunkHash>,
     },
 }
 

@@ -206,6 +206,7 @@ impl Download {
             aliases: self.aliases.clone(),
             chunk_size: self.chunk_size,
             place: self.place,
+            key: self.key,
             files: files.collect(),
             complete: self.marked_complete || self.was_complete,
             created: self.created,

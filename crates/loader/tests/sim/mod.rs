@@ -10,7 +10,7 @@ use gguf::{TensorType, Writer};
 use loader::download::{Action, Event, Options, Piece, Request, Summary, Token, WINDOW};
 use loader::files::Location;
 use loader::record::{ChunkId, JournalEntry, Record, Stored, Validator};
-use loader::{Digest, Download, Error, ModelSpec, Response};
+use loader::{ChunkHasher, Download, Error, HashKey, ModelSpec, Response};
 
 /// Bytes of a chunk in these tests: small, so that files have many.
 pub(crate) const CHUNK: u32 = 64;
@@ -109,6 +109,8 @@ pub(crate) struct World {
     pub(crate) order: Vec<String>,
     /// The step, if any, from which on something waits for the model's first tensors.
     pub(crate) hurry_at: Option<usize>,
+    /// What the chunks of the load under way are hashed with.
+    hasher: ChunkHasher,
     /// Whether loads may store.
     pub(crate) store: bool,
     /// Whether there is room, and why not.
@@ -144,6 +146,7 @@ impl World {
             requests: Vec::new(),
             order: Vec::new(),
             hurry_at: None,
+            hasher: ChunkHasher::Sha256,
             store: true,
             room: Ok(()),
             parts: BTreeMap::new(),
@@ -170,9 +173,11 @@ impl World {
             chunk_size: CHUNK,
             place: loader::record::Place::Files,
             store: self.store,
+            key: HashKey([self.dice.roll(u64::MAX), 1]),
             ..Options::default()
         };
         let mut download = Download::new(model.clone(), self.stored(), options);
+        self.hasher = download.hasher();
         let mut pending: Vec<Event> = Vec::new();
         let mut tensors = Tensors::new();
         for step in 0..MAX_STEPS {
@@ -267,7 +272,8 @@ impl World {
         let (Some(bytes), Some(entry)) = (self.chunks.get(&chunk), self.journal.get(&chunk)) else {
             return false;
         };
-        Digest::of(bytes) == entry.digest
+        let hasher = self.record.as_ref().map(Record::hasher);
+        hasher.is_some_and(|hasher| hasher.hash(bytes) == entry.digest)
     }
 
     fn act(&mut self, action: Action) -> Option<Event> {
@@ -304,7 +310,7 @@ impl World {
             } => {
                 let bytes = self.held[&bytes].clone();
                 assert_eq!(
-                    Digest::of(&bytes),
+                    self.hasher.hash(&bytes),
                     entry.digest,
                     "a chunk is noted under another's hash"
                 );
@@ -343,7 +349,7 @@ impl World {
     fn arrive(&mut self, token: Token, bytes: Vec<u8>) -> Piece {
         let piece = Piece {
             length: bytes.len() as u32,
-            digest: Digest::of(&bytes),
+            digest: self.hasher.hash(&bytes),
         };
         self.arriving.insert(token, bytes);
         piece

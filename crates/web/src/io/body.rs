@@ -1,14 +1,22 @@
-//! A response's body, gathered into chunks outside of wasm's memory.
+//! A response's body, gathered into chunks.
 
 use js_sys::{Reflect, Uint8Array};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
-use web_sys::{AbortController, ReadableStream, ReadableStreamDefaultReader};
+use web_sys::{
+    AbortController, ReadableStream, ReadableStreamByobReader, ReadableStreamDefaultReader,
+};
 
 use super::globals::{describe, within};
 
 /// Longest silence of a server before its connection counts as dead, in milliseconds.
 const STALL_MS: f64 = 30_000.0;
+
+/// Bytes that are read at once at most: what browsers have ready of a fast connection.
+const READ_BYTES: u32 = 512 << 10;
+
+/// Bytes by which memory for a text grows.
+const TEXT_STEP: usize = 64 << 10;
 
 /// Why a request or its body came to nothing.
 #[derive(Debug)]
@@ -56,73 +64,97 @@ impl Drop for Hold {
 
 /// A body that is being read.
 pub(super) struct Body {
-    reader: ReadableStreamDefaultReader,
+    reader: Reader,
     /// What has been read but not yet asked for.
     rest: Uint8Array,
     _hold: Hold,
 }
 
+/// How a stream is read.
+enum Reader {
+    /// Into memory that is handed over and comes back with bytes: streams of requests and blobs.
+    Into(ReadableStreamByobReader),
+    /// In pieces as the stream makes them: streams of pages, and every one in browsers that have no others.
+    Pieces(ReadableStreamDefaultReader),
+}
+
 impl Body {
     pub(super) fn new(stream: &ReadableStream, hold: Hold) -> Result<Self, Failure> {
-        let reader = ReadableStreamDefaultReader::new(stream)
-            .map_err(|error| Failure::permanent(describe(&error)))?;
+        let (reader, memory) = match ReadableStreamByobReader::new(stream) {
+            Ok(reader) => (Reader::Into(reader), READ_BYTES),
+            Err(_) => {
+                let reader = ReadableStreamDefaultReader::new(stream);
+                let reader = reader.map_err(|error| Failure::permanent(describe(&error)))?;
+                (Reader::Pieces(reader), 0)
+            }
+        };
         Ok(Self {
             reader,
-            rest: Uint8Array::new_with_length(0),
+            rest: Uint8Array::new_with_length(memory).subarray(0, 0),
             _hold: hold,
         })
     }
 
-    /// Drops `skip` bytes and gathers `length` more, or as many as there are. `arrived` is told of each
-    /// piece.
+    /// Drops `skip` bytes and gathers as many more as `into` has room for, or as there are. `arrived` is told of each piece.
+    /// Gives how many were gathered.
     pub(super) async fn gather(
         &mut self,
         mut skip: u64,
-        length: u32,
+        into: &mut [u8],
         arrived: &mut dyn FnMut(u32),
-    ) -> Result<Uint8Array, Failure> {
-        let buffer = Uint8Array::new_with_length(length);
+    ) -> Result<usize, Failure> {
         let mut filled = 0;
-        while filled < length {
+        while filled < into.len() {
             if self.rest.length() == 0 {
                 match self.read().await? {
                     Some(piece) => self.rest = piece,
                     None => break,
                 }
             }
-            // A piece's length is a u32, and so is what of it is dropped.
+            // A piece's length is a u32, and so is what of it is dropped or taken.
             let dropped = skip.min(u64::from(self.rest.length())) as u32;
             skip -= u64::from(dropped);
-            let taken = (self.rest.length() - dropped).min(length - filled);
+            let room = into.len() - filled;
+            let taken = room.min((self.rest.length() - dropped) as usize) as u32;
             if taken > 0 {
-                buffer.set(&self.rest.subarray(dropped, dropped + taken), filled);
-                filled += taken;
+                let (from, to) = (filled, filled + taken as usize);
+                let piece = self.rest.subarray(dropped, dropped + taken);
+                piece.copy_to(&mut into[from..to]);
+                filled = to;
                 arrived(taken);
             }
             self.rest = self.rest.subarray(dropped + taken, self.rest.length());
         }
-        Ok(if filled == length {
-            buffer
-        } else {
-            buffer.slice(0, filled)
-        })
+        Ok(filled)
     }
 
     /// Everything, for bodies that are known to be small.
     pub(super) async fn text(&mut self, limit: u32) -> Result<Vec<u8>, Failure> {
-        let bytes = self.gather(0, limit, &mut |_| {}).await?.to_vec();
-        if bytes.len() < limit as usize {
-            Ok(bytes)
-        } else {
-            Err(Failure::permanent(format!(
-                "the answer is longer than {limit} bytes"
-            )))
+        let mut text = Vec::new();
+        loop {
+            let filled = text.len();
+            text.resize((filled + TEXT_STEP).min(limit as usize), 0);
+            let room = &mut text[filled..];
+            let gathered = self.gather(0, room, &mut |_| {}).await?;
+            if gathered < room.len() {
+                text.truncate(filled + gathered);
+                return Ok(text);
+            }
+            if text.len() == limit as usize {
+                let reason = format!("the answer is longer than {limit} bytes");
+                return Err(Failure::permanent(reason));
+            }
         }
     }
 
     async fn read(&mut self) -> Result<Option<Uint8Array>, Failure> {
-        let read = JsFuture::from(self.reader.read());
-        let result = in_time(read).await?.map_err(|error| {
+        let memory = std::mem::replace(&mut self.rest, Uint8Array::new_with_length(0)).buffer();
+        let read = match &self.reader {
+            // All of the memory that the last piece came in, which has been used up.
+            Reader::Into(reader) => reader.read_with_array_buffer_view(&Uint8Array::new(&memory)),
+            Reader::Pieces(reader) => reader.read(),
+        };
+        let result = in_time(JsFuture::from(read)).await?.map_err(|error| {
             Failure::passing(format!("the connection broke ({})", describe(&error)))
         })?;
         let field = |name: &str| {

@@ -1,17 +1,18 @@
 //! Carries out what a plan asks for, and tells it what came of it.
 
 use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
 
 use futures_util::StreamExt;
 use futures_util::future::LocalBoxFuture;
 use futures_util::stream::FuturesUnordered;
-use js_sys::Uint8Array;
 use loader::download::{Action, Event, Piece, Summary, Token};
-use loader::{Digest, Download, Response};
+use loader::{ChunkHasher, Download, Response};
 use web_sys::AbortSignal;
 
 use super::abort;
 use super::body::{Body, Failure};
+use super::buffers::{Buffer, Buffers};
 use super::fetch::Fetcher;
 use super::globals::{self, Sleep};
 use super::meter::Meter;
@@ -47,32 +48,12 @@ enum Done {
         token: Token,
         fetch: Token,
         body: Body,
-        result: Result<Gathered, Failure>,
+        result: Result<Buffer, Failure>,
     },
     Read {
         token: Token,
-        found: Option<Gathered>,
+        found: Option<Buffer>,
     },
-}
-
-/// Bytes outside of wasm's memory, and what the plan is told of them.
-struct Gathered {
-    bytes: Uint8Array,
-    piece: Piece,
-}
-
-impl Gathered {
-    async fn new(bytes: Uint8Array) -> Self {
-        let digest = match globals::sha256(&bytes).await {
-            Some(digest) => digest,
-            None => Digest::of(&bytes.to_vec()),
-        };
-        let length = bytes.length();
-        Self {
-            bytes,
-            piece: Piece { length, digest },
-        }
-    }
 }
 
 struct Driver<'a> {
@@ -84,7 +65,9 @@ struct Driver<'a> {
     /// Requests that the plan has not closed.
     open: HashSet<Token>,
     /// What has been received or read and not been released.
-    held: HashMap<Token, Uint8Array>,
+    held: HashMap<Token, Rc<Buffer>>,
+    buffers: Buffers,
+    hasher: ChunkHasher,
     /// Changes of the store that are under way.
     changes: usize,
 }
@@ -103,10 +86,10 @@ pub(super) async fn run(
         bodies: HashMap::new(),
         open: HashSet::new(),
         held: HashMap::new(),
+        buffers: Buffers::default(),
+        hasher: plan.hasher(),
         changes: 0,
     };
-    // The only bytes of the file in wasm's memory: a chunk at a time.
-    let mut chunk = Vec::new();
     let signal = means.signal.cloned();
     driver.tasks.push(Box::pin(async {
         abort::fired(signal).await;
@@ -124,9 +107,7 @@ pub(super) async fn run(
                 }
                 Action::Deliver { bytes } => {
                     if let Some(bytes) = driver.held.get(&bytes) {
-                        chunk.resize(bytes.length() as usize, 0);
-                        bytes.copy_to(&mut chunk);
-                        plan.deliver(&chunk, |name, bytes| sink.tensor(name, bytes))?;
+                        plan.deliver(bytes, |name, bytes| sink.tensor(name, bytes))?;
                     }
                 }
                 Action::Save { token } => {
@@ -189,13 +170,15 @@ impl<'a> Driver<'a> {
                 token,
                 chunk,
                 length,
-            } => self.task(async move {
-                let found = match means.shelf.chunk(chunk, length).await.ok().flatten() {
-                    Some(bytes) => Some(Gathered::new(bytes).await),
-                    None => None,
-                };
-                Done::Read { token, found }
-            }),
+            } => {
+                let buffers = self.buffers.clone();
+                self.task(async move {
+                    let mut bytes = buffers.take(length);
+                    let found = means.shelf.read(chunk, &mut bytes).await;
+                    let found = found.is_ok_and(|found| found).then_some(bytes);
+                    Done::Read { token, found }
+                });
+            }
             Action::Write {
                 token,
                 entry,
@@ -203,7 +186,7 @@ impl<'a> Driver<'a> {
             } => {
                 // What the plan has written it has not released.
                 if let Some(bytes) = self.held.get(&bytes) {
-                    let written = means.shelf.put_chunk(&entry, bytes);
+                    let written = means.shelf.put_chunk(&entry, bytes.clone());
                     self.store(token, written);
                 }
             }
@@ -234,14 +217,16 @@ impl<'a> Driver<'a> {
     }
 
     fn receive(&mut self, mut body: Body, token: Token, fetch: Token, (skip, length): (u64, u32)) {
-        let meter = self.meter;
+        let (meter, buffers) = (self.meter, self.buffers.clone());
         self.task(async move {
             let mut arriving = meter.arriving();
             let mut count = |bytes| arriving.add(bytes);
-            let result = match body.gather(skip, length, &mut count).await {
-                Ok(bytes) => Ok(Gathered::new(bytes).await),
-                Err(failure) => Err(failure),
-            };
+            let mut bytes = buffers.take(length);
+            let gathered = body.gather(skip, &mut bytes, &mut count).await;
+            let result = gathered.map(|length| {
+                bytes.truncate(length);
+                bytes
+            });
             Done::Received {
                 token,
                 fetch,
@@ -283,21 +268,29 @@ impl<'a> Driver<'a> {
                     self.bodies.insert(fetch, body);
                 }
                 Ok(Some(match result {
-                    Ok(Gathered { bytes, piece }) => {
-                        self.held.insert(token, bytes);
+                    Ok(bytes) => {
+                        let piece = self.hold(token, bytes);
                         Event::Received { token, piece }
                     }
                     Err(failure) => failed(token, failure),
                 }))
             }
             Done::Read { token, found } => {
-                let piece = found.map(|Gathered { bytes, piece }| {
-                    self.held.insert(token, bytes);
-                    piece
-                });
+                let piece = found.map(|bytes| self.hold(token, bytes));
                 Ok(Some(Event::Read { token, piece }))
             }
         }
+    }
+
+    /// Keeps bytes until the plan lets go of them, and says what the plan is to know of them.
+    fn hold(&mut self, token: Token, bytes: Buffer) -> Piece {
+        let piece = Piece {
+            // As long as was asked for at most, a u32.
+            length: bytes.len() as u32,
+            digest: self.hasher.hash(&bytes),
+        };
+        self.held.insert(token, Rc::new(bytes));
+        piece
     }
 
     fn task(&mut self, task: impl Future<Output = Done> + 'a) {

@@ -3,10 +3,12 @@
 use std::cell::Cell;
 
 use js_sys::Uint8Array;
+use loader::ChunkHasher;
 use loader::record::{FileRecord, JournalEntry, Record};
 
+use super::buffers::Buffers;
 use super::locks::{Lock, Mode};
-use super::models::{find, is_right, not_stored};
+use super::models::{find, not_stored};
 use super::store::{Shelf, Store, store_failed};
 use crate::{Error, ErrorCode};
 
@@ -17,6 +19,8 @@ pub struct Export {
     chunks: Vec<JournalEntry>,
     next: Cell<usize>,
     name: String,
+    hasher: ChunkHasher,
+    buffers: Buffers,
     // Dropped after the files have been closed.
     _lock: Lock,
 }
@@ -46,6 +50,8 @@ pub async fn export(id: &str, file: Option<&str>) -> Result<Export, Error> {
         chunks,
         next: Cell::new(0),
         name: file.name.clone(),
+        hasher: record.hasher(),
+        buffers: Buffers::default(),
         _lock: lock,
     })
 }
@@ -59,13 +65,13 @@ impl Export {
         let Some(entry) = self.chunks.get(self.next.get()) else {
             return Ok(None);
         };
-        let bytes = self.shelf.chunk(entry.chunk, entry.length).await;
-        let bytes = bytes.map_err(store_failed)?;
-        if !is_right(bytes.as_ref(), entry).await {
+        let mut bytes = self.buffers.take(entry.length);
+        let found = self.shelf.read(entry.chunk, &mut bytes).await;
+        if !found.map_err(store_failed)? || self.hasher.hash(&bytes) != entry.digest {
             return Err(damaged(&self.name, "is damaged in the store"));
         }
         self.next.set(self.next.get() + 1);
-        Ok(bytes)
+        Ok(Some(Uint8Array::from(&*bytes)))
     }
 }
 

@@ -1,8 +1,7 @@
 //! What a window and a worker both have, reached without knowing which of the two this is.
 
 use futures_util::future::{Either, select};
-use js_sys::{Function, Object, Promise, Reflect, Uint8Array};
-use loader::{DIGEST_BYTES, Digest};
+use js_sys::{Function, Object, Promise, Reflect};
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
@@ -30,12 +29,6 @@ extern "C" {
         options: &Object,
         callback: &Function,
     ) -> Result<Promise, JsValue>;
-
-    type SubtleCrypto;
-
-    #[wasm_bindgen(method, catch)]
-    fn digest(this: &SubtleCrypto, algorithm: &str, bytes: &Uint8Array)
-    -> Result<Promise, JsValue>;
 }
 
 /// A property reached by a path from the global object; `None` if it or anything on the way is not there.
@@ -69,18 +62,6 @@ pub(crate) fn device_memory() -> Option<u64> {
 /// The origin of the page; `None` where it has none.
 pub(super) fn page_origin() -> Option<String> {
     global(&["location", "origin"])?.as_string()
-}
-
-/// SHA-256 by the browser, off this thread; `None` where it has no WebCrypto, as in insecure contexts.
-pub(super) async fn sha256(bytes: &Uint8Array) -> Option<Digest> {
-    let subtle: SubtleCrypto = global(&["crypto", "subtle"])?.unchecked_into();
-    let digest = JsFuture::from(subtle.digest("SHA-256", bytes).ok()?)
-        .await
-        .ok()?;
-    let digest = Uint8Array::new(&digest);
-    let mut bytes = [0; DIGEST_BYTES];
-    (digest.length() as usize == DIGEST_BYTES).then(|| digest.copy_to(&mut bytes))?;
-    Some(Digest(bytes))
 }
 
 /// Resolves after a while; dropping it clears the timer.

@@ -3,7 +3,7 @@
 use js_sys::Date;
 use loader::download::{Options, Summary};
 use loader::record::{CHUNK_SIZE, Record, Stored};
-use loader::{Digest, Download, Source, files};
+use loader::{Digest, Download, HashKey, Source, files};
 use web_sys::AbortSignal;
 
 use super::abort;
@@ -65,6 +65,7 @@ pub async fn load(
         now_ms: Date::now(),
         chunk_size: CHUNK_SIZE,
         place: store.place(),
+        key: HashKey([random_seed(), random_seed()]),
     };
     let plan = Download::new(model, stored, plan);
     // Dropped before the lock: whoever is next finds no file open.

@@ -2,6 +2,7 @@
 
 mod abort;
 mod body;
+mod buffers;
 mod driver;
 mod export;
 mod fetch;

@@ -1,14 +1,14 @@
 //! The stored models: what there is, and whether it is still right.
 
-use js_sys::Uint8Array;
+use loader::eviction;
 use loader::record::{ChunkId, JournalEntry, Record};
-use loader::{Digest, eviction};
 use web_sys::AbortSignal;
 
+use super::buffers::Buffers;
 use super::locks::{Lock, Mode};
 use super::store::{Failure, Shelf, Store, store_failed};
 use super::types::{Progress, Stage, StoredModel, Usage, Verification};
-use super::{abort, globals, quota};
+use super::{abort, quota};
 use crate::Error;
 
 /// Every model in the store, whole or partial, the one used last first.
@@ -111,6 +111,7 @@ pub async fn verify(
     let _lock = Lock::acquire(&record.id, Mode::Shared, signal).await?;
     let shelf = store.shelf(&record);
     let journal = store.journal(&record.id).await.map_err(store_failed)?;
+    let (hasher, buffers) = (record.hasher(), Buffers::default());
     let mut found = Verification {
         ok: false,
         good: 0,
@@ -125,8 +126,9 @@ pub async fn verify(
     };
     for entry in &journal {
         abort::check(signal)?;
-        let bytes = shelf.chunk(entry.chunk, entry.length).await;
-        if is_right(bytes.map_err(store_failed)?.as_ref(), entry).await {
+        let mut bytes = buffers.take(entry.length);
+        let found_it = shelf.read(entry.chunk, &mut bytes).await;
+        if found_it.map_err(store_failed)? && hasher.hash(&bytes) == entry.digest {
             found.good += 1;
         } else {
             found.damaged += 1;
@@ -173,17 +175,6 @@ pub(super) async fn make_room(
         store.shelf(&unused[chosen].0).remove().await?;
     }
     Ok(())
-}
-
-pub(super) async fn is_right(bytes: Option<&Uint8Array>, entry: &JournalEntry) -> bool {
-    let Some(bytes) = bytes.filter(|bytes| bytes.length() == entry.length) else {
-        return false;
-    };
-    let digest = match globals::sha256(bytes).await {
-        Some(digest) => digest,
-        None => Digest::of(&bytes.to_vec()),
-    };
-    digest == entry.digest
 }
 
 /// Chunks that a model should have and the journal does not.

@@ -62,7 +62,7 @@ impl IndexedDb {
     fn write(
         &self,
         names: &[&str],
-        change: &dyn Fn(&[IdbObjectStore]) -> Result<IdbRequest, JsValue>,
+        change: &dyn Fn(&[IdbObjectStore]) -> Result<(), JsValue>,
     ) -> Written {
         let begin = || {
             let list: Array = names.iter().map(|name| JsValue::from_str(name)).collect();
@@ -185,17 +185,26 @@ impl Tables for IndexedDb {
     fn put_record(&self, record: &Record) -> Written {
         let key = JsValue::from_str(&record.id);
         self.write(&[MODELS], &|tables| {
-            tables[0].put_with_key(&to_js(record)?, &key)
+            tables[0].put_with_key(&to_js(record)?, &key)?;
+            Ok(())
         })
     }
 
-    fn put_chunk(&self, id: &str, entry: &JournalEntry, bytes: Option<&Uint8Array>) -> Written {
+    fn put_chunk(&self, id: &str, entry: &JournalEntry, bytes: &[u8]) -> Written {
         let key = chunk_key(id, entry.chunk);
         self.write(&[JOURNAL, CHUNKS], &|tables| {
-            if let Some(bytes) = bytes {
-                tables[1].put_with_key(bytes, &key)?;
+            tables[1].put_with_key(&Uint8Array::from(bytes), &key)?;
+            tables[0].put_with_key(&to_js(entry)?, &key)?;
+            Ok(())
+        })
+    }
+
+    fn put_entries(&self, id: &str, entries: &[JournalEntry]) -> Written {
+        self.write(&[JOURNAL], &|tables| {
+            for entry in entries {
+                tables[0].put_with_key(&to_js(entry)?, &chunk_key(id, entry.chunk))?;
             }
-            tables[0].put_with_key(&to_js(entry)?, &key)
+            Ok(())
         })
     }
 
@@ -203,7 +212,8 @@ impl Tables for IndexedDb {
         let key = chunk_key(id, chunk);
         self.write(&[CHUNKS, JOURNAL], &|tables| {
             tables[0].delete(&key)?;
-            tables[1].delete(&key)
+            tables[1].delete(&key)?;
+            Ok(())
         })
     }
 
@@ -212,7 +222,8 @@ impl Tables for IndexedDb {
             let keys = model_keys(id)?;
             tables[0].delete(&JsValue::from_str(id))?;
             tables[1].delete(&keys)?;
-            tables[2].delete(&keys)
+            tables[2].delete(&keys)?;
+            Ok(())
         })
     }
 }

@@ -41,7 +41,11 @@ impl Tables for Memory {
         self.refuse()
     }
 
-    fn put_chunk(&self, _id: &str, _entry: &JournalEntry, _bytes: Option<&Uint8Array>) -> Written {
+    fn put_chunk(&self, _id: &str, _entry: &JournalEntry, _bytes: &[u8]) -> Written {
+        self.refuse()
+    }
+
+    fn put_entries(&self, _id: &str, _entries: &[JournalEntry]) -> Written {
         self.refuse()
     }
 

@@ -20,6 +20,7 @@ use js_sys::Uint8Array;
 use loader::record::{ChunkId, JournalEntry, Place, Record, Stored};
 use web_sys::DomException;
 
+use crate::io::buffers::Buffer;
 use crate::io::globals::within;
 use crate::{Error, ErrorCode};
 use indexed_db::IndexedDb;
@@ -52,8 +53,10 @@ pub(super) trait Tables {
     fn chunk<'a>(&'a self, id: &'a str, chunk: ChunkId) -> Read<'a, Option<Uint8Array>>;
     /// Stores a model's record.
     fn put_record(&self, record: &Record) -> Written;
-    /// Stores a chunk's journal entry and, unless they are elsewhere, its bytes: both or neither.
-    fn put_chunk(&self, id: &str, entry: &JournalEntry, bytes: Option<&Uint8Array>) -> Written;
+    /// Stores a chunk's bytes and its journal entry: both or neither.
+    fn put_chunk(&self, id: &str, entry: &JournalEntry, bytes: &[u8]) -> Written;
+    /// Stores the journal entries of chunks whose bytes are elsewhere.
+    fn put_entries(&self, id: &str, entries: &[JournalEntry]) -> Written;
     /// Drops a chunk's journal entry and its bytes.
     fn remove_chunk(&self, id: &str, chunk: ChunkId) -> Written;
     /// Removes a model's record, journal and chunks.
@@ -152,15 +155,14 @@ impl Shelf {
         &self.id
     }
 
-    /// A chunk's bytes, in the browser's memory; `None` if it is not there.
-    pub(super) async fn chunk(
-        &self,
-        chunk: ChunkId,
-        length: u32,
-    ) -> Result<Option<Uint8Array>, Failure> {
+    /// Reads a chunk's bytes; whether they are there.
+    pub(super) async fn read(&self, chunk: ChunkId, into: &mut [u8]) -> Result<bool, Failure> {
         match &self.folder {
-            Some(folder) => folder.read(chunk, length).await,
-            None => self.tables.chunk(&self.id, chunk).await,
+            Some(folder) => folder.read(chunk, into).await,
+            None => {
+                let bytes = self.tables.chunk(&self.id, chunk).await?;
+                Ok(bytes.is_some_and(|bytes| copy(&bytes, into)))
+            }
         }
     }
 
@@ -171,23 +173,21 @@ impl Shelf {
     }
 
     /// Stores a chunk and its journal entry: both or neither, or the bytes alone, which are then nobody's.
-    pub(super) fn put_chunk(&self, entry: &JournalEntry, bytes: &Uint8Array) -> Written {
+    pub(super) fn put_chunk(&self, entry: &JournalEntry, bytes: Rc<Buffer>) -> Written {
         let Some(folder) = self.folder.clone() else {
-            return self.tables.put_chunk(&self.id, entry, Some(bytes));
+            return self.tables.put_chunk(&self.id, entry, &bytes);
         };
-        let (tables, id, entry, bytes) =
-            (self.tables.clone(), self.id.clone(), *entry, bytes.clone());
+        let (tables, id, entry) = (self.tables.clone(), self.id.clone(), *entry);
         let turn = folder.turns.take();
         let change = async move {
             let turn = turn.await;
-            let number = folder.write(entry.chunk, &bytes).await?;
-            drop(turn);
-            // Chunks that wait to be written get their turns first: one flush then does for all of them.
+            let number = folder.write(&entry, &bytes).await?;
+            drop((turn, bytes));
+            // Chunks that wait to be written get their turns first: one flush and one transaction then do for all of them.
             let turn = folder.turns.take().await;
-            folder.flush(number)?;
-            let end = tables.put_chunk(&id, &entry, None);
+            let noted = folder.note(number, |entries| tables.put_entries(&id, entries))?;
             drop(turn);
-            end.await
+            noted.await
         };
         change.boxed_local()
     }
@@ -230,6 +230,15 @@ impl Shelf {
         };
         change.boxed_local()
     }
+}
+
+/// Copies what has the length it should have.
+fn copy(bytes: &Uint8Array, into: &mut [u8]) -> bool {
+    let right = bytes.length() as usize == into.len();
+    if right {
+        bytes.copy_to(into);
+    }
+    right
 }
 
 fn ready_now() -> Written {

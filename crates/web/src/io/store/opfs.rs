@@ -7,16 +7,18 @@
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 
+use futures_util::FutureExt;
+use futures_util::future::Shared;
 use js_sys::{Object, Promise, Reflect, Uint8Array};
 use loader::Digest;
-use loader::record::ChunkId;
+use loader::record::{ChunkId, JournalEntry};
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{Blob, DomException, FileSystemReadWriteOptions, FileSystemSyncAccessHandle};
 
-use super::Failure;
 use super::turns::Turns;
+use super::{Failure, Written};
 use crate::io::globals::{Sleep, describe, storage_manager};
 
 /// The folder of all models.
@@ -76,13 +78,18 @@ pub(super) struct Folder {
     open: RefCell<BTreeMap<u32, Open>>,
     /// How many chunks have been written.
     written: Cell<u64>,
-    /// How many of these are on the disk.
-    flushed: Cell<u64>,
     /// How many of these are gone again.
     removed: Cell<u64>,
+    /// Entries of those that are not noted yet.
+    unnoted: RefCell<Vec<JournalEntry>>,
+    /// The last entries that were written.
+    last: RefCell<Option<Noted>>,
     /// Changes, and whatever opens a file, happen one after the other.
     pub(super) turns: Turns,
 }
+
+/// The end of a change that several wait for.
+type Noted = Shared<Written>;
 
 /// How a part's file is open.
 #[derive(Clone)]
@@ -122,8 +129,9 @@ impl Files {
             chunk_size,
             open: RefCell::default(),
             written: Cell::new(0),
-            flushed: Cell::new(0),
             removed: Cell::new(0),
+            unnoted: RefCell::default(),
+            last: RefCell::default(),
             turns: Turns::new(),
         }
     }
@@ -135,12 +143,8 @@ fn has_handles() -> bool {
 }
 
 impl Folder {
-    /// A chunk's bytes; `None` if the file ends before them.
-    pub(super) async fn read(
-        &self,
-        chunk: ChunkId,
-        length: u32,
-    ) -> Result<Option<Uint8Array>, Failure> {
+    /// Reads a chunk's bytes; whether the file has them all.
+    pub(super) async fn read(&self, chunk: ChunkId, into: &mut [u8]) -> Result<bool, Failure> {
         let known = self.open.borrow().get(&chunk.part).cloned();
         let open = match known {
             Some(open) => open,
@@ -150,58 +154,66 @@ impl Folder {
             }
         };
         let at = self.start(chunk);
-        let bytes = match open {
+        // A chunk's length is a u32.
+        let length = into.len() as f64;
+        match open {
             Open::Writing(handle) | Open::Reading(handle) => {
-                let bytes = Uint8Array::new_with_length(length);
-                let read = handle.read_with_js_u8_array_and_options(&bytes, &place(at));
-                let read = read.map_err(|error| explain(&error))?;
-                (read == f64::from(length)).then_some(bytes)
+                let read = handle.read_with_u8_array_and_options(into, &place(at));
+                Ok(read.map_err(|error| explain(&error))? == length)
             }
             Open::Snapshot(file) => {
-                let slice = file.slice_with_f64_and_f64(at, at + f64::from(length));
+                let slice = file.slice_with_f64_and_f64(at, at + length);
                 let slice = slice.map_err(|error| explain(&error))?;
                 let buffer = settle(Ok(slice.array_buffer())).await;
                 let bytes = Uint8Array::new(&buffer.map_err(|error| explain(&error))?);
-                (bytes.length() == length).then_some(bytes)
+                Ok(super::copy(&bytes, into))
             }
-        };
-        Ok(bytes)
+        }
     }
 
-    /// Writes a chunk's bytes, which [`Self::flush`] with the number given back brings to the disk.
-    pub(super) async fn write(&self, chunk: ChunkId, bytes: &Uint8Array) -> Result<u64, Failure> {
-        let Open::Writing(handle) = self.file(chunk.part, Purpose::Write).await? else {
+    /// Writes a chunk's bytes, which are to be noted by [`Self::note`] with the number given back.
+    pub(super) async fn write(&self, entry: &JournalEntry, bytes: &[u8]) -> Result<u64, Failure> {
+        let Open::Writing(handle) = self.file(entry.chunk.part, Purpose::Write).await? else {
             return Err("the file is not open for writing".to_owned());
         };
-        let written = handle.write_with_js_u8_array_and_options(bytes, &place(self.start(chunk)));
-        let written = written.map_err(|error| explain(&error))?;
-        if written < f64::from(bytes.length()) {
+        let at = place(self.start(entry.chunk));
+        let written = handle.write_with_u8_array_and_options(bytes, &at);
+        if written.map_err(|error| explain(&error))? < bytes.len() as f64 {
             return Err(super::full());
         }
+        self.unnoted.borrow_mut().push(*entry);
         self.written.set(self.written.get() + 1);
         Ok(self.written.get())
     }
 
-    /// Sees to it that what was written up to that number is on the disk.
-    pub(super) fn flush(&self, number: u64) -> Result<(), Failure> {
+    /// Brings what was written to the disk and then has `put` write its journal entries, all at once, unless that has
+    /// been begun for the chunk of this number. Gives what to wait for.
+    pub(super) fn note(
+        &self,
+        number: u64,
+        put: impl FnOnce(&[JournalEntry]) -> Written,
+    ) -> Result<Noted, Failure> {
         if number <= self.removed.get() {
             return Err("the model has been removed meanwhile".to_owned());
         }
-        if number > self.flushed.get() {
-            for open in self.open.borrow().values() {
-                if let Open::Writing(handle) = open {
-                    handle.flush().map_err(|error| explain(&error))?;
-                }
-            }
-            self.flushed.set(self.written.get());
+        let mut last = self.last.borrow_mut();
+        if let Some(noted) = last.as_ref().filter(|_| self.unnoted.borrow().is_empty()) {
+            return Ok(noted.clone());
         }
-        Ok(())
+        for open in self.open.borrow().values() {
+            if let Open::Writing(handle) = open {
+                handle.flush().map_err(|error| explain(&error))?;
+            }
+        }
+        let noted = put(&self.unnoted.take()).shared();
+        Ok(last.insert(noted).clone())
     }
 
     /// Removes the folder with its files.
     pub(super) async fn remove(&self) -> Result<(), Failure> {
         self.close();
         self.removed.set(self.written.get());
+        self.unnoted.take();
         let recursive = options("recursive", true);
         match patiently(|| self.root.remove(&self.name, &recursive)).await {
             Err(error) if name(&error) != NOT_FOUND => Err(explain(&error)),
