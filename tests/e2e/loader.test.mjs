@@ -36,8 +36,14 @@ describe("the store", () => {
     assert.deepEqual({ downloaded: warm.loaded.downloaded, read: warm.loaded.read }, { downloaded: 0, read: big.length });
     assert.equal(warm.text, cold.text);
     assert.deepEqual(warm.loaded.sha256, cold.loaded.sha256);
+    for (const { load } of [cold, warm]) {
+      const stages = load.start + load.resolve + load.download + load.read + load.prepare;
+      assert.ok(Math.abs(stages - load.total) < 1, JSON.stringify(load));
+      for (const cost of ["header", "weights", "hash", "store"]) assert.ok(load[cost] > 0 && load[cost] < load.total, `${cost}: ${JSON.stringify(load)}`);
+    }
+    assert.deepEqual([cold.load.read, warm.load.download], [0, 0]);
     console.log(
-      `cold ${cold.times.total.toFixed(0)} ms, warm ${warm.times.total.toFixed(0)} ms, wasm memory ${(warm.wasm / big.length).toFixed(2)} × file`,
+      `cold ${cold.load.total.toFixed(0)} ms, warm ${warm.load.total.toFixed(0)} ms, wasm memory ${(warm.wasm / big.length).toFixed(2)} × file`,
     );
 
     const [model] = await models();

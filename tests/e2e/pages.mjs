@@ -8,7 +8,7 @@ export const PAGE = Buffer.from('<!doctype html><link rel="icon" href="data:,"><
 
 /**
  * Loads a model in a page and answers a short prompt with it.
- * @returns {Promise<{ loaded, times, wasm, text, progress } | { error: { name, code, message } }>}
+ * @returns {Promise<{ loaded, load, wasm, text, progress } | { error: { name, code, message } }>}
  */
 export async function loadIn(page, source, options = {}) {
   try {
@@ -31,12 +31,12 @@ async function loadHere({ source, options }) {
   try {
     globalThis.reached = "the start of the worker";
     const minnow = await Minnow.load(source, { contextLength: 256, ...options, onProgress });
-    const { loaded, times, memory } = minnow.info;
+    const { loaded, load, memory } = minnow.info;
     globalThis.reached = "the prompt";
     const { choices } = await minnow.completions.create({ prompt: "abc", max_tokens: 4, temperature: 0 });
     globalThis.reached = "the end";
     await minnow.unload();
-    return { loaded, times, wasm: memory.wasm, text: choices[0].text, progress };
+    return { loaded, load, wasm: memory.wasm, text: choices[0].text, progress };
   } catch ({ name, code, message }) {
     return { error: { name, code, message } };
   }

@@ -10,7 +10,7 @@
 //!
 //! Parts are numbered from 0 through all files of the model; a part's bytes are cut into chunks of
 //! [`Record::chunk_size`], the last one shorter. A chunk and its journal entry are written in one transaction: an
-//! entry means that exactly these bytes were there once, and its digest tells whether they still are. The record
+//! entry means that exactly these bytes were there once, and its hash tells whether they still are. The record
 //! is written before the first chunk, and again, marked complete, after the last.
 //!
 //! Where files are faster than tables ([`Place::Files`]), a part's bytes are a file instead, each chunk at its number times

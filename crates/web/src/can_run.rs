@@ -113,7 +113,15 @@ pub async fn can_run(
         needs: None,
         passed: false,
     };
-    let result = io::load(&source, &options, Some(&signal), &|_| {}, &mut sink).await;
+    let result = io::load(
+        &source,
+        &options,
+        Some(&signal),
+        &|_| {},
+        &mut sink,
+        &io::Costs::default(),
+    )
+    .await;
     let refusal = match result {
         Err(error) if !sink.passed => match error.code() {
             // The model itself is the reason, not the way to it.

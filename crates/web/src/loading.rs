@@ -18,22 +18,30 @@ use crate::session::Session;
 use crate::settings::{EngineSettings, FetchSettings};
 use crate::{Error, ModelInfo};
 
-/// Where the time of a load went, in milliseconds.
+/// Where the time of a load went, in milliseconds: its stages, one after the other, and what they were spent on.
 #[derive(Debug, Clone, Copy, Default, Serialize, Tsify)]
 #[serde(rename_all = "camelCase")]
 pub struct LoadTimes {
-    /// Finding out which files to get.
+    /// Starting the worker and the WebAssembly module.
+    pub start: f64,
+    /// Opening the store, waiting for the model's turn, and finding out which files to get.
     pub resolve: f64,
-    /// Receiving, checking and storing bytes, and turning them into weights as they come.
+    /// While bytes came over the network: receiving, checking and storing them, and turning them into weights as they came.
     pub download: f64,
-    /// Reading stored bytes back, checking them, and turning them into weights as they come.
+    /// While bytes were read from the store: reading and checking them, and turning them into weights as they came.
     pub read: f64,
-    /// What of both was spent on turning bytes into weights, and a prompt into its state.
-    pub weights: f64,
-    /// From the last byte to a model that is ready.
+    /// From then on to a model that is ready.
     pub prepare: f64,
-    /// All of it.
+    /// All of it: the sum of the stages.
     pub total: f64,
+    /// Of the stages, spent on what a header tells of: the tokenizer, the chat template.
+    pub header: f64,
+    /// Of the stages, spent on turning bytes into weights, and a prompt into its state.
+    pub weights: f64,
+    /// Of the stages, spent on hashing.
+    pub hash: f64,
+    /// Of the stages, while the store was reading or writing. Writes of files take place while other work goes on.
+    pub store: f64,
 }
 
 /// Passes progress on to the page, and attributes the time between reports to their stages.
@@ -43,7 +51,6 @@ struct Reporter<'a> {
 }
 
 struct Times {
-    began: f64,
     last: f64,
     stage: Stage,
     spent: LoadTimes,
@@ -53,10 +60,13 @@ impl<'a> Reporter<'a> {
     fn new(listener: &'a Function) -> Self {
         let now = Performance.now_ms();
         let times = Times {
-            began: now,
             last: now,
             stage: Stage::Resolve,
-            spent: LoadTimes::default(),
+            // A worker's clock begins when the worker is made, which is made for this load.
+            spent: LoadTimes {
+                start: now,
+                ..LoadTimes::default()
+            },
         };
         Self {
             listener,
@@ -79,7 +89,7 @@ impl<'a> Reporter<'a> {
     fn finish(self) -> LoadTimes {
         let mut times = self.times.into_inner();
         times.enter(Stage::Prepare);
-        times.spent.total = times.last - times.began;
+        times.spent.total = times.last;
         times.spent
     }
 }
@@ -183,12 +193,15 @@ pub async fn load(
     let mut sink = ModelSink::new(engine.to_rust()?);
     let reporter = Reporter::new(&progress);
     let report = |at| reporter.report(at);
-    let loaded = io::load(&source, &options, Some(&signal), &report, &mut sink).await?;
-    let weights_ms = sink.prepare_ms();
+    let costs = io::Costs::default();
+    let loaded = io::load(&source, &options, Some(&signal), &report, &mut sink, &costs).await?;
     reporter.enter(Stage::Prepare);
     let (engine, info, tuned) = sink.finish()?;
     let times = LoadTimes {
-        weights: weights_ms,
+        header: costs.header(),
+        weights: costs.weights(),
+        hash: costs.hash(),
+        store: costs.store(),
         ..reporter.finish()
     };
     Ok(Session::new(engine, info, loaded, times, tuned))
@@ -209,7 +222,15 @@ pub async fn pull(
     let (source, options) = open(&addresses, files, fetch.to_rust()?)?;
     let reporter = Reporter::new(&progress);
     let report = |at| reporter.report(at);
-    let loaded = io::load(&source, &options, Some(&signal), &report, &mut CheckSink).await?;
+    let loaded = io::load(
+        &source,
+        &options,
+        Some(&signal),
+        &report,
+        &mut CheckSink,
+        &io::Costs::default(),
+    )
+    .await?;
     Ok(loaded.into_ts()?)
 }
 
@@ -231,7 +252,15 @@ pub async fn inspect(
     };
     let mut sink = InspectSink::default();
     match (
-        io::load(&source, &options, Some(&signal), &|_| {}, &mut sink).await,
+        io::load(
+            &source,
+            &options,
+            Some(&signal),
+            &|_| {},
+            &mut sink,
+            &io::Costs::default(),
+        )
+        .await,
         sink.info,
     ) {
         (_, Some(info)) => Ok(info.into_ts()?),

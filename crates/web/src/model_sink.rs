@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use engine::{Clock, EarlyPrompt, Engine, EngineOptions};
+use engine::{EarlyPrompt, Engine, EngineOptions};
 use kernels::Threads;
 use tokenizer::Tokenizer;
 
@@ -19,8 +19,6 @@ pub(crate) struct ModelSink {
     prompt: Option<engine::Prompt>,
     pool: Arc<Threads>,
     begun: Option<Begun>,
-    /// Milliseconds spent on turning bytes into weights, and the prompt into its state.
-    prepare_ms: f64,
 }
 
 struct Begun {
@@ -41,13 +39,7 @@ impl ModelSink {
             settings,
             pool: Arc::new(threads::pool()),
             begun: None,
-            prepare_ms: 0.0,
         }
-    }
-
-    /// Milliseconds spent on turning bytes into weights, and the prompt into its state.
-    pub(crate) fn prepare_ms(&self) -> f64 {
-        self.prepare_ms
     }
 
     /// The engine, once all tensors are there, and how many threads it was found to need, where that was to be found.
@@ -105,7 +97,6 @@ impl TensorSink for ModelSink {
 
     fn tensor(&mut self, name: &str, bytes: &[u8]) -> Result<(), Error> {
         let begun = self.begun.as_mut().ok_or(model::Error::NoHeader)?;
-        let began = Performance.now_ms();
         let landed = begun.builder.write(name, bytes)?;
         if landed.is_some() {
             if let Some(early) = &mut begun.early {
@@ -115,7 +106,6 @@ impl TensorSink for ModelSink {
                 warm_up.advance(&begun.builder, &self.pool);
             }
         }
-        self.prepare_ms += Performance.now_ms() - began;
         Ok(())
     }
 

@@ -45,8 +45,8 @@ pub struct SessionInfo {
     pub kv_cache: String,
     /// Where its bytes came from.
     pub loaded: Loaded,
-    /// Where the time went.
-    pub times: LoadTimes,
+    /// Where the load's time went.
+    pub load: LoadTimes,
     /// Bytes taken now.
     pub memory: Memory,
     /// Threads that compute, where that was measured.
@@ -104,7 +104,7 @@ impl Session {
             context_length: options.context_length,
             kv_cache: options.kv.name().to_owned(),
             loaded: self.loaded.clone(),
-            times: self.times,
+            load: self.times,
             memory: Memory {
                 weights: self.engine.model().weight_bytes(),
                 kv: metrics.kv_bytes,

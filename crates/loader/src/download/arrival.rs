@@ -52,12 +52,14 @@ impl Download {
     /// under way at once. With each chunk comes the last one of its part that may be fetched along with it.
     fn bring(&mut self, window: &[(ChunkId, u32)]) {
         for (chunk, last) in window {
-            if self.ready.contains_key(chunk) || self.is_being_stored(*chunk) {
+            if self.ready.contains_key(chunk) {
                 continue;
             }
             match self.parts[chunk.part as usize].slot(chunk.index) {
                 Slot::Held(_) => self.read_back(*chunk),
-                Slot::Missing | Slot::Damaged { .. } if self.may_receive() => {
+                Slot::Missing | Slot::Damaged { .. }
+                    if self.may_receive() && !self.is_being_stored(*chunk) =>
+                {
                     self.obtain(*chunk, *last, window);
                 }
                 Slot::Missing | Slot::Damaged { .. } => {}
@@ -66,8 +68,7 @@ impl Download {
     }
 
     fn read_back(&mut self, chunk: ChunkId) {
-        let under_way = self.reads.values().any(|reading| *reading == chunk);
-        if under_way || self.reads.len() >= READ_AHEAD {
+        if self.reads.len() >= READ_AHEAD || self.reads.values().any(|reading| *reading == chunk) {
             return;
         }
         let token = self.token();

@@ -11,8 +11,8 @@
 //! plan names them by the [`Token`] under which they came.
 //!
 //! A chunk that came over the network is trusted as the server's, and the whole file is checked against its
-//! publisher's SHA-256 where there is one. A chunk from the store is delivered only if it still has the digest that was
-//! noted with it; a damaged one is fetched again, alone, and must then have that digest.
+//! publisher's SHA-256 where there is one. A chunk from the store is delivered only if it still has the hash that was
+//! noted with it ([`crate::ChunkHash`]); a damaged one is fetched again, alone, and must then have that hash.
 //!
 //! A file that changes on its server is noticed by its validator (`ETag`, `Last-Modified`), its size or its hash, and begun
 //! again. What a server does not tell cannot be noticed: a change without any of these, or one that falls between the

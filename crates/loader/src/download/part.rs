@@ -10,9 +10,9 @@ use crate::record::{JournalEntry, PartRecord, Validator};
 pub(super) enum Slot {
     /// Nothing.
     Missing,
-    /// Bytes that had this digest when they were written.
+    /// Bytes that had this hash when they were written.
     Held(ChunkHash),
-    /// Bytes that are wrong or gone. What replaces them must have the digest `expected`, or show by coming the
+    /// Bytes that are wrong or gone. What replaces them must have the hash `expected`, or show by coming the
     /// same twice (`seen`) that the file has changed.
     Damaged {
         expected: ChunkHash,

@@ -13,6 +13,7 @@ use web_sys::AbortSignal;
 use super::abort;
 use super::body::{Body, Failure};
 use super::buffers::{Buffer, Buffers};
+use super::costs::Costs;
 use super::fetch::Fetcher;
 use super::globals::{self, Sleep};
 use super::meter::Meter;
@@ -31,6 +32,7 @@ pub(super) struct Means<'a> {
     pub(super) evict: bool,
     pub(super) progress: &'a dyn Fn(Progress),
     pub(super) signal: Option<&'a AbortSignal>,
+    pub(super) costs: &'a Costs,
 }
 
 /// What a task came to.
@@ -102,12 +104,16 @@ pub(super) async fn run(
         while let Some(action) = plan.poll() {
             match action {
                 Action::Judge => {
-                    sink.headers(plan.headers())?;
+                    means.costs.in_header(|| sink.headers(plan.headers()))?;
                     plan.accept();
                 }
                 Action::Deliver { bytes } => {
                     if let Some(bytes) = driver.held.get(&bytes) {
-                        plan.deliver(bytes, |name, bytes| sink.tensor(name, bytes))?;
+                        means.costs.in_delivery(|| {
+                            plan.deliver(bytes, |name, bytes| {
+                                means.costs.in_weights(|| sink.tensor(name, bytes))
+                            })
+                        })?;
                     }
                 }
                 Action::Save { token } => {
@@ -174,7 +180,8 @@ impl<'a> Driver<'a> {
                 let buffers = self.buffers.clone();
                 self.task(async move {
                     let mut bytes = buffers.take(length);
-                    let found = means.shelf.read(chunk, &mut bytes).await;
+                    let read = means.shelf.read(chunk, &mut bytes);
+                    let found = means.costs.in_store(read).await;
                     let found = found.is_ok_and(|found| found).then_some(bytes);
                     Done::Read { token, found }
                 });
@@ -287,7 +294,7 @@ impl<'a> Driver<'a> {
         let piece = Piece {
             // As long as was asked for at most, a u32.
             length: bytes.len() as u32,
-            digest: self.hasher.hash(&bytes),
+            digest: self.means.costs.in_hash(|| self.hasher.hash(&bytes)),
         };
         self.held.insert(token, Rc::new(bytes));
         piece
@@ -298,10 +305,11 @@ impl<'a> Driver<'a> {
     }
 
     fn store(&mut self, token: Token, written: Written) {
+        let costs = self.means.costs;
         self.change(async move {
             Some(Event::Stored {
                 token,
-                result: written.await,
+                result: costs.in_store(written).await,
             })
         });
     }

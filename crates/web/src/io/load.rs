@@ -7,6 +7,7 @@ use loader::{Digest, Download, HashKey, Source, files};
 use web_sys::AbortSignal;
 
 use super::abort;
+use super::costs::Costs;
 use super::driver::{Means, run};
 use super::fetch::Fetcher;
 use super::follow::Channel;
@@ -21,7 +22,7 @@ use crate::clock::random_seed;
 ///
 /// A model that is stored whole needs no network, not even to ask which files it has. One that is not is
 /// downloaded by one load at a time over all tabs; the others report how far it is, go on where it ends should it end early,
-/// and else read the model from the store.
+/// and else read the model from the store. What the time goes to is added to `costs`.
 ///
 /// # Errors
 /// [`Error::Aborted`], the sink's own error, or a failure of the source, the network or the bytes.
@@ -31,6 +32,7 @@ pub async fn load(
     signal: Option<&AbortSignal>,
     progress: &dyn Fn(Progress),
     sink: &mut dyn TensorSink,
+    costs: &Costs,
 ) -> Result<Loaded, Error> {
     abort::check(signal)?;
     progress(Progress {
@@ -77,6 +79,7 @@ pub async fn load(
         evict: options.evict,
         progress: &report,
         signal,
+        costs,
     };
     let summary = run(plan, &means, sink).await?;
     Ok(loaded(id, summary))

@@ -3,6 +3,7 @@
 mod abort;
 mod body;
 mod buffers;
+mod costs;
 mod driver;
 mod export;
 mod fetch;
@@ -17,6 +18,7 @@ mod resolve;
 mod store;
 mod types;
 
+pub use costs::Costs;
 pub use export::{Export, export};
 pub(crate) use globals::device_memory;
 pub use load::load;
