@@ -8,7 +8,7 @@ use model::{Context, Model, SeqId};
 use tokenizer::Tokenizer;
 
 use crate::{
-    Clock, EarlyPrompt, EngineOptions, Error, Event, FinishReason, Metrics, Prompt, Request,
+    Clock, EarlyPrompts, EngineOptions, Error, Event, FinishReason, Metrics, Prompt, Request,
     RequestId, embedding::EmbeddingJob, job::Job, prefix_cache::PrefixCache, prompt,
 };
 
@@ -88,13 +88,13 @@ impl Engine {
         Ok(Self::at_work(context, tokenizer, template, options, clock))
     }
 
-    /// An engine that knows a prompt already, which was computed while the model arrived.
+    /// An engine that knows some prompts already, which were computed while the model arrived.
     ///
     /// # Errors
     ///
     /// As [`Engine::new`], whose other arguments are the same; `options` must be those that `early` was made with.
-    pub fn with_early_prompt(
-        early: EarlyPrompt,
+    pub fn with_early_prompts(
+        early: EarlyPrompts,
         model: Arc<Model>,
         tokenizer: Arc<Tokenizer>,
         template: Option<Template>,
@@ -103,10 +103,13 @@ impl Engine {
         clock: Box<dyn Clock>,
     ) -> Result<Self, Error> {
         options.validate(model.config())?;
-        let (context, seq, tokens) = early.finish(model, pool);
+        let (context, sequences) = early.finish(model, pool)?;
         let mut engine = Self::at_work(context, tokenizer, template, options, clock);
-        for unwanted in engine.prefixes.insert(seq, tokens) {
-            engine.context.release(unwanted);
+        // The first is asked for first, and so is the last to be let go.
+        for (seq, tokens) in sequences.into_iter().rev() {
+            for unwanted in engine.prefixes.insert(seq, tokens) {
+                engine.context.release(unwanted);
+            }
         }
         Ok(engine)
     }

@@ -22,7 +22,7 @@ mod step;
 mod stop;
 mod timings;
 
-pub use early::EarlyPrompt;
+pub use early::EarlyPrompts;
 pub use embedding::EmbeddingRequest;
 pub use engine::Engine;
 pub use error::Error;

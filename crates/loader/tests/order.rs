@@ -49,7 +49,7 @@ fn where_something_waits_tensors_come_in_the_order_of_need() {
 #[test]
 fn the_order_of_need_can_be_turned_to_on_the_way() {
     let (mut case, file) = hurried(31);
-    case.world.hurry_at = Some(200);
+    case.world.hurry_at = Some(8);
     case.expect(&tensors_of([&file]));
     assert_eq!(case.world.received, case.size());
     let position = |name: &str| case.world.order.iter().position(|passed| passed == name);

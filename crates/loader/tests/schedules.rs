@@ -49,7 +49,7 @@ proptest! {
         shape in 0_u8..4,
         kills in prop::collection::vec(0_usize..60, 0..5),
         damage in any::<bool>(),
-        hurry_at in prop::option::of(0_usize..40),
+        hurry_at in prop::option::of(0_usize..10),
         // Long files do not fit the window.
         blocks in prop_oneof![9 => Just(3_u32), 1 => Just(24)],
     ) {

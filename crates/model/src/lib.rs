@@ -39,6 +39,6 @@ pub use context::{Context, ContextOptions, Input, Logits, Want};
 pub use embedding::{Embedding, Pooling, normalize};
 pub use error::Error;
 pub use plan::{Placement, Plan, inspect, placements};
-pub use prefill::Prefill;
+pub use prefill::{Prefill, Prefilled};
 pub use rehearsal::Rehearsal;
 pub use weights::Model;

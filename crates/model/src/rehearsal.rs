@@ -17,7 +17,7 @@ impl Rehearsal {
     /// prompt's do. Keys and values are stored as `kv`.
     ///
     /// # Errors
-    /// As [`Prefill::new`].
+    /// As [`Prefill::new`] and [`Prefill::add`].
     pub fn new(config: &Config, kv: KvType, tokens: usize) -> Result<Self, Error> {
         let options = ContextOptions {
             capacity: BLOCK,
@@ -25,13 +25,15 @@ impl Rehearsal {
             context_length: BLOCK,
             page: BLOCK,
         };
-        let pretend = Prefill::new(config, options, &vec![0; tokens])?;
+        let mut pretend = Prefill::new(config, options, tokens)?;
+        pretend.add(config, vec![0; tokens])?;
         Ok(Self { pretend })
     }
 
     /// Computes one block, if it, all before it, and the embedding have landed. Says whether they had.
     pub fn run(&mut self, builder: &Builder, block: usize, pool: &dyn Pool) -> bool {
         self.pretend.restart_at(block);
-        self.pretend.advance(builder, pool)
+        // Nothing is asked of it that could fail.
+        self.pretend.advance(builder, pool).unwrap_or(false)
     }
 }

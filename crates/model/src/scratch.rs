@@ -33,11 +33,7 @@ impl Batch {
         vocab_size: usize,
         cache: &Cache,
     ) -> Result<(), Error> {
-        self.appends.clear();
-        self.tokens.clear();
-        self.positions.clear();
-        self.spans.clear();
-        self.wanted.clear();
+        self.clear();
         for input in inputs {
             self.add(input, vocab_size, cache)?;
         }
@@ -47,9 +43,34 @@ impl Batch {
         Ok(())
     }
 
+    fn clear(&mut self) {
+        self.appends.clear();
+        self.tokens.clear();
+        self.positions.clear();
+        self.spans.clear();
+        self.wanted.clear();
+    }
+
     /// Makes room in the cache for the batch's tokens. On an error the cache is as it was.
     pub(crate) fn reserve_pages(&mut self, cache: &mut Cache) -> Result<(), Error> {
         cache.reserve(&self.appends)?;
+        self.note_tables(cache)
+    }
+
+    /// Notes tokens of one sequence, from place `start` on, whose pages are reserved and whose logits are not wanted.
+    pub(crate) fn plan_part(
+        &mut self,
+        seq: SeqId,
+        start: usize,
+        tokens: &[u32],
+        cache: &Cache,
+    ) -> Result<(), Error> {
+        self.clear();
+        self.add_rows(seq, start, tokens);
+        self.note_tables(cache)
+    }
+
+    fn note_tables(&mut self, cache: &Cache) -> Result<(), Error> {
         self.tables.resize_with(cache.kinds().len(), Vec::new);
         self.tables.iter_mut().for_each(Vec::clear);
         let mut start = 0;
@@ -81,15 +102,7 @@ impl Batch {
             return Err(Error::TokenOutOfRange { token, vocab_size });
         }
         let first_row = self.tokens.len();
-        self.appends.push((input.seq, input.tokens.len()));
-        self.tokens.extend_from_slice(input.tokens);
-        self.positions
-            .extend((start..start + input.tokens.len()).map(|position| position as u32));
-        self.spans.push(Span {
-            table: 0,
-            start,
-            rows: input.tokens.len(),
-        });
+        self.add_rows(input.seq, start, input.tokens);
         let rows = first_row..self.tokens.len();
         match input.logits {
             Want::None => {}
@@ -98,6 +111,18 @@ impl Batch {
             Want::All => self.wanted.extend(rows),
         }
         Ok(())
+    }
+
+    fn add_rows(&mut self, seq: SeqId, start: usize, tokens: &[u32]) {
+        self.appends.push((seq, tokens.len()));
+        self.tokens.extend_from_slice(tokens);
+        self.positions
+            .extend((start..start + tokens.len()).map(|position| position as u32));
+        self.spans.push(Span {
+            table: 0,
+            start,
+            rows: tokens.len(),
+        });
     }
 
     fn bytes(&self) -> usize {

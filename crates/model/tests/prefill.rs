@@ -5,14 +5,19 @@ mod common;
 use std::sync::Arc;
 
 use common::*;
-use gguf::Header;
+use gguf::{Header, TensorInfo};
 use kernels::Serial;
 use kernels::kv::KvType;
-use model::{Builder, ContextOptions, Error, Input, Prefill, Rehearsal, Want};
+use model::{
+    Builder, Config, Context, ContextOptions, Error, Input, Model, Prefill, Prefilled, Rehearsal,
+    Want,
+};
 use testkit::{Architecture, TinyModel};
 
 const PROMPT: [u32; 7] = [5, 6, 7, 1, 2, 9, 4];
 const NEXT: u32 = 3;
+/// Tokens computed at a time: the prompt is two panels and a rest.
+const PANEL: usize = 3;
 
 fn file() -> Vec<u8> {
     TinyModel {
@@ -33,39 +38,59 @@ fn options() -> ContextOptions {
     }
 }
 
-/// Builds the model from tensors in the order of `places`, prefilling as far as each lets it; gives the blocks that were computed
+/// Builds the model from tensors in the order of `places`, prefilling as far as each lets it; gives the panels that were computed
 /// before the last tensor came, and the logits of the token after the prompt.
 fn prefilled(file: &[u8], places: impl Iterator<Item = usize>) -> (usize, Vec<f32>) {
     let headers = [Header::parse(file).unwrap()];
     let mut builder = Builder::new(&headers).unwrap();
-    let mut prefill = Prefill::new(builder.config(), options(), &PROMPT).unwrap();
+    let mut prefill = with_prompt(builder.config(), &PROMPT).unwrap();
     let mut early = 0;
     for place in places {
-        let tensor = &headers[0].tensors[place];
-        let bytes = &file[tensor.offset as usize..][..tensor.size as usize];
-        builder.write(&tensor.name, bytes).unwrap();
-        while !builder.missing().is_empty() && prefill.advance(&builder, &Serial) {
+        write(&mut builder, file, &headers[0].tensors[place]);
+        while !builder.missing().is_empty() && prefill.advance(&builder, &Serial).unwrap() {
             early += 1;
         }
     }
     let model = Arc::new(builder.finish().unwrap());
-    let (mut context, seq) = prefill.finish(model, Box::new(Serial));
-    assert_eq!(context.len(seq).unwrap(), PROMPT.len());
-    let input = Input {
-        seq,
-        tokens: &[NEXT],
-        logits: Want::Last,
+    let (mut context, sequences) = prefill.finish(model, Box::new(Serial)).unwrap();
+    (early, next_rows(&mut context, &sequences).concat())
+}
+
+fn with_prompt(config: &Config, tokens: &[u32]) -> Result<Prefill, Error> {
+    let mut prefill = Prefill::new(config, options(), PANEL)?;
+    prefill.add(config, tokens.to_vec())?;
+    Ok(prefill)
+}
+
+fn write(builder: &mut Builder, file: &[u8], tensor: &TensorInfo) {
+    let bytes = &file[tensor.offset as usize..][..tensor.size as usize];
+    builder.write(&tensor.name, bytes).unwrap();
+}
+
+/// The logits of [`NEXT`] after each sequence.
+fn next_rows(context: &mut Context, sequences: &[Prefilled]) -> Vec<Vec<f32>> {
+    let row = |(seq, tokens): &Prefilled| {
+        assert_eq!(context.len(*seq).unwrap(), tokens.len());
+        let input = Input {
+            seq: *seq,
+            tokens: &[NEXT],
+            logits: Want::Last,
+        };
+        context.forward(&[input]).unwrap().row(0).to_vec()
     };
-    (early, context.forward(&[input]).unwrap().row(0).to_vec())
+    sequences.iter().map(row).collect()
+}
+
+/// The logits of [`NEXT`] after a prompt that is computed as ever.
+fn expected(model: &Arc<Model>, prompt: &[u32]) -> Vec<f32> {
+    alone(model, &[prompt, &[NEXT]].concat()).pop().unwrap()
 }
 
 #[test]
 fn a_prompt_goes_as_far_as_the_blocks_and_its_values_are_the_same() {
     let file = file();
     let model = Arc::new(build(&file, usize::MAX).unwrap());
-    let mut whole = PROMPT.to_vec();
-    whole.push(NEXT);
-    let expected = alone(&model, &whole).pop().unwrap();
+    let expected = expected(&model, &PROMPT);
     let tensors = Header::parse(&file).unwrap().tensors;
     let of_layer = |place: &usize, layer: &str| tensors[*place].name.starts_with(layer);
 
@@ -87,18 +112,50 @@ fn a_prompt_goes_as_far_as_the_blocks_and_its_values_are_the_same() {
 #[test]
 fn every_family_can_be_prefilled_at_the_end() {
     for model in families() {
-        let prefill = Prefill::new(model.config(), options(), &PROMPT).unwrap();
-        let (mut context, seq) = prefill.finish(Arc::clone(&model), Box::new(Serial));
-        let input = Input {
-            seq,
-            tokens: &[NEXT],
-            logits: Want::Last,
-        };
-        let row = context.forward(&[input]).unwrap().row(0).to_vec();
-        let mut whole = PROMPT.to_vec();
-        whole.push(NEXT);
-        assert_same_bits(&row, &alone(&model, &whole).pop().unwrap());
+        let prefill = with_prompt(model.config(), &PROMPT).unwrap();
+        let (mut context, sequences) = prefill
+            .finish(Arc::clone(&model), Box::new(Serial))
+            .unwrap();
+        let rows = next_rows(&mut context, &sequences);
+        assert_same_bits(&rows[0], &expected(&model, &PROMPT));
     }
+}
+
+#[test]
+fn a_second_prompt_follows_the_first_and_may_come_late() {
+    let file = file();
+    let headers = [Header::parse(&file).unwrap()];
+    let mut builder = Builder::new(&headers).unwrap();
+    let mut prefill = with_prompt(builder.config(), &PROMPT).unwrap();
+    let second = [9_u32, 8, 7, 6];
+    for tensor in &headers[0].tensors {
+        write(&mut builder, &file, tensor);
+        while prefill.advance(&builder, &Serial).unwrap() {}
+        if prefill.prompts().count() == 1 && builder.missing().len() == 2 {
+            prefill.add(builder.config(), second.to_vec()).unwrap();
+        }
+    }
+    let model = Arc::new(builder.finish().unwrap());
+    let (mut context, sequences) = prefill
+        .finish(Arc::clone(&model), Box::new(Serial))
+        .unwrap();
+    let rows = next_rows(&mut context, &sequences);
+    assert_eq!(rows.len(), 2);
+    assert_same_bits(&rows[0], &expected(&model, &PROMPT));
+    assert_same_bits(&rows[1], &expected(&model, &second));
+}
+
+#[test]
+fn a_second_prompt_that_is_hardly_begun_does_not_hold_up_the_first() {
+    let model = tiny(Architecture::Qwen3);
+    let mut prefill = with_prompt(model.config(), &PROMPT).unwrap();
+    let free = prefill.free_tokens();
+    prefill.add(model.config(), vec![1; PAGE]).unwrap();
+    assert_eq!(prefill.free_tokens(), free - PAGE);
+    let (context, sequences) = prefill.finish(model, Box::new(Serial)).unwrap();
+    assert_eq!(sequences.len(), 1);
+    assert_eq!(sequences[0].1, PROMPT);
+    assert_eq!(context.free_tokens(), free, "its pages are free again");
 }
 
 #[test]
@@ -113,8 +170,7 @@ fn pretend_tokens_run_through_the_blocks_that_have_landed_as_often_as_wanted() {
         assert!(!rehearsal.run(&builder, 0, &Serial));
     }
     for tensor in &headers[0].tensors {
-        let bytes = &file[tensor.offset as usize..][..tensor.size as usize];
-        builder.write(&tensor.name, bytes).unwrap();
+        write(&mut builder, &file, tensor);
     }
     for rehearsal in &mut rehearsals {
         for block in (0..blocks).chain(0..blocks) {
@@ -127,13 +183,11 @@ fn pretend_tokens_run_through_the_blocks_that_have_landed_as_often_as_wanted() {
 #[test]
 fn a_prompt_that_does_not_fit_is_refused() {
     let model = tiny(Architecture::Llama);
-    let long = vec![1; 65];
+    let refused = |tokens: &[u32]| with_prompt(model.config(), tokens).unwrap_err();
+    assert!(matches!(refused(&[1; 65]), Error::CacheFull { .. }));
     assert!(matches!(
-        Prefill::new(model.config(), options(), &long),
-        Err(Error::CacheFull { .. })
+        refused(&[u32::MAX]),
+        Error::TokenOutOfRange { .. }
     ));
-    assert!(matches!(
-        Prefill::new(model.config(), options(), &[u32::MAX]),
-        Err(Error::TokenOutOfRange { .. })
-    ));
+    assert!(matches!(refused(&[]), Error::EmptyInput));
 }

@@ -36,7 +36,7 @@ pub struct LoadTimes {
     pub total: f64,
     /// Of the stages, spent on what a header tells of: the tokenizer, the chat template.
     pub header: f64,
-    /// Of the stages, spent on turning bytes into weights, and a prompt into its state.
+    /// Of the stages, spent on turning bytes into weights, and prompts into their states.
     pub weights: f64,
     /// Of the stages, spent on hashing.
     pub hash: f64,
@@ -176,7 +176,8 @@ pub(crate) fn open(
     Ok((Source::Local(list), settings.into_options(local)?))
 }
 
-/// Loads a model, from `addresses` or, if there are any, from `files`.
+/// Loads a model, from `addresses` or, if there are any, from `files`. `next_prompt` gives prompts that have been asked for
+/// meanwhile, one at each call, and nothing where there is none: they are computed as far as weights have come.
 ///
 /// # Errors
 /// `Aborted` when `signal` fires, or whatever keeps the model from being loaded.
@@ -188,9 +189,10 @@ pub async fn load(
     engine: Ts<EngineSettings>,
     signal: AbortSignal,
     progress: Function,
+    next_prompt: Function,
 ) -> Result<Session, Error> {
     let (source, options) = open(&addresses, files, fetch.to_rust()?)?;
-    let mut sink = ModelSink::new(engine.to_rust()?);
+    let mut sink = ModelSink::new(engine.to_rust()?, next_prompt);
     let reporter = Reporter::new(&progress);
     let report = |at| reporter.report(at);
     let costs = io::Costs::default();

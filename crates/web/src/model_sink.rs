@@ -1,22 +1,31 @@
-//! Turns bytes into weights as they arrive, and a prompt into its state as far as the weights reach.
+//! Turns bytes into weights as they arrive, and prompts into their states as far as the weights reach.
 
 use std::sync::Arc;
 
-use engine::{EarlyPrompt, Engine, EngineOptions};
+use engine::{Clock, EarlyPrompts, Engine, EngineOptions};
+use js_sys::Function;
 use kernels::Threads;
 use tokenizer::Tokenizer;
+use wasm_bindgen::JsValue;
 
 use crate::clock::Performance;
 use crate::io::TensorSink;
 use crate::rehearsal::{Tuned, WarmUp};
+use crate::request::Prompt;
 use crate::requirements::{Needs, memory_limit};
 use crate::settings::EngineSettings;
 use crate::{Error, ModelInfo, threads};
 
+/// Milliseconds that prompts are computed for at a time, before the worker looks at its messages and at what has arrived.
+const TURN_MS: f64 = 25.0;
+
 pub(crate) struct ModelSink {
     settings: EngineSettings,
-    /// What to compute before the model is there.
+    /// What to compute before the model is there: with it, and as it was asked for later.
     prompt: Option<engine::Prompt>,
+    prompts: Vec<engine::Prompt>,
+    /// Gives a prompt that has been asked for since, or nothing.
+    next_prompt: Function,
     pool: Arc<Threads>,
     begun: Option<Begun>,
 }
@@ -27,15 +36,18 @@ struct Begun {
     tokenizer: Tokenizer,
     template: Option<chat::Template>,
     builder: model::Builder,
-    early: Option<EarlyPrompt>,
+    /// Nothing for models that generate no text.
+    early: Option<EarlyPrompts>,
     /// Nothing for models that generate no text.
     warm_up: Option<WarmUp>,
 }
 
 impl ModelSink {
-    pub(crate) fn new(mut settings: EngineSettings) -> Self {
+    pub(crate) fn new(mut settings: EngineSettings, next_prompt: Function) -> Self {
         Self {
             prompt: settings.take_prompt(),
+            prompts: Vec::new(),
+            next_prompt,
             settings,
             pool: Arc::new(threads::pool()),
             begun: None,
@@ -50,9 +62,9 @@ impl ModelSink {
         let (tokenizer, template) = (Arc::new(begun.tokenizer), begun.template);
         let model = Arc::new(begun.builder.finish()?);
         let (options, pool, clock) = (begun.options, Box::new(self.pool), Box::new(Performance));
-        let engine = match begun.early {
+        let engine = match begun.early.filter(|early| !early.is_empty()) {
             Some(early) => {
-                Engine::with_early_prompt(early, model, tokenizer, template, options, pool, clock)
+                Engine::with_early_prompts(early, model, tokenizer, template, options, pool, clock)
             }
             None => Engine::new(model, tokenizer, template, options, pool, clock),
         };
@@ -67,7 +79,8 @@ impl TensorSink for ModelSink {
         let plan = model::inspect(headers)?;
         let info = ModelInfo::from_headers(headers)?;
         let options = self.settings.to_options(info.context_length);
-        Needs::new(&plan, &options)?.check(memory_limit())?;
+        let (needs, limit) = (Needs::new(&plan, &options)?, memory_limit());
+        needs.check(limit)?;
         let metadata = &headers.first().ok_or(model::Error::NoHeader)?.metadata;
         let tokenizer = Tokenizer::from_metadata(metadata)?;
         let template = match &info.chat_template {
@@ -75,13 +88,19 @@ impl TensorSink for ModelSink {
             None => None,
         };
         let builder = model::Builder::new(headers)?;
-        let early = match &self.prompt {
-            Some(prompt) => {
-                let (template, config) = (template.as_ref(), builder.config());
-                EarlyPrompt::new(prompt, &tokenizer, template, config, &options)?
-            }
-            None => None,
+        let config = builder.config();
+        let mut early = match config.generates() {
+            true => Some(EarlyPrompts::new(config, &options, limit - needs.total())?),
+            false => None,
         };
+        if let Some(early) = &mut early {
+            let mut add = |prompt| early.add(prompt, &tokenizer, template.as_ref(), config);
+            self.prompt.as_ref().map(&mut add).transpose()?;
+            // Of a version of the file that was begun before.
+            for prompt in &self.prompts {
+                let _ = add(prompt);
+            }
+        }
         let warm_up = WarmUp::new(builder.config(), options.kv);
         self.begun = Some(Begun {
             info,
@@ -98,21 +117,49 @@ impl TensorSink for ModelSink {
     fn tensor(&mut self, name: &str, bytes: &[u8]) -> Result<(), Error> {
         let begun = self.begun.as_mut().ok_or(model::Error::NoHeader)?;
         let landed = begun.builder.write(name, bytes)?;
-        if landed.is_some() {
-            if let Some(early) = &mut begun.early {
-                while early.advance(&begun.builder, &self.pool) {}
-            }
-            if let Some(warm_up) = &mut begun.warm_up {
-                warm_up.advance(&begun.builder, &self.pool);
-            }
+        if landed.is_some()
+            && let Some(warm_up) = &mut begun.warm_up
+        {
+            warm_up.advance(&begun.builder, &self.pool);
         }
         Ok(())
     }
 
     fn hurries(&self) -> bool {
         let early = self.begun.as_ref().and_then(|begun| begun.early.as_ref());
-        early.is_some()
+        early.is_some_and(|early| !early.is_empty())
     }
+
+    fn work(&mut self) -> Result<bool, Error> {
+        let Some(Begun {
+            tokenizer,
+            template,
+            builder,
+            early: Some(early),
+            ..
+        }) = &mut self.begun
+        else {
+            return Ok(false);
+        };
+        let began = Performance.now_ms();
+        while let Some(prompt) = next(&self.next_prompt) {
+            // What cannot be computed early is computed, or refused, with its request.
+            let _ = early.add(&prompt, tokenizer, template.as_ref(), builder.config());
+            self.prompts.push(prompt);
+        }
+        let mut worked = true;
+        while worked && Performance.now_ms() - began < TURN_MS {
+            worked = early.advance(builder, &self.pool)?;
+        }
+        Ok(worked)
+    }
+}
+
+/// What `next_prompt` gives, if that is a prompt.
+fn next(next_prompt: &Function) -> Option<engine::Prompt> {
+    let prompt = next_prompt.call0(&JsValue::UNDEFINED).ok()?;
+    let prompt: Prompt = serde_wasm_bindgen::from_value(prompt).ok()?;
+    Some(prompt.into())
 }
 
 fn special_tokens(tokenizer: &Tokenizer) -> chat::SpecialTokens {

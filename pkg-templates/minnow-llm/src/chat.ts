@@ -92,7 +92,8 @@ function delta(content: string, reasoning: string, tool_calls: ToolCall[]): Part
   return { ...(content && { content }), ...(reasoning && { reasoning_content: reasoning }), ...(tool_calls[0] && { tool_calls }) };
 }
 
-function chatRequests(params: ChatCompletionParams): GenerateRequest[] {
+/** The engine's requests, one for each choice. */
+export function chatRequests(params: ChatCompletionParams): GenerateRequest[] {
   checkOptions(params, OWN_OPTIONS);
   if (!Array.isArray(params.messages) || params.messages.length === 0) {
     throw invalidRequest("messages must be a list with at least one message");

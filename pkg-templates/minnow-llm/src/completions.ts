@@ -97,7 +97,8 @@ class LogprobCollector {
   }
 }
 
-function textRequests(params: CompletionParams): GenerateRequest[] {
+/** The engine's requests, one for each choice. */
+export function textRequests(params: CompletionParams): GenerateRequest[] {
   checkOptions(params, ["prompt"]);
   const { prompt } = params;
   if (typeof prompt === "string") return toRequests({ text: prompt }, params, params.logprobs ?? undefined);

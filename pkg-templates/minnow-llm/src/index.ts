@@ -5,6 +5,7 @@ export type { ChatCompletions } from "./chat.js";
 export type { Completions } from "./completions.js";
 export { type ErrorCode, MinnowError } from "./errors.js";
 export type { RequestOptions } from "./generation.js";
+export type { Loading } from "./loading.js";
 export { type EngineOptions, type LoadOptions, Minnow, type MinnowInfo, type TemplateOptions, type TokenizeOptions } from "./minnow.js";
 export type { InspectOptions, ModelStore, PullOptions } from "./models.js";
 export type * from "./openai.js";

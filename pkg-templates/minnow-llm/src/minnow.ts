@@ -4,6 +4,7 @@ import type { WorkerClient } from "./client.js";
 import { Completions } from "./completions.js";
 import { MinnowError } from "./errors.js";
 import { launch } from "./launch.js";
+import { type Loading, askable } from "./loading.js";
 import { ModelStore, withWorker } from "./models.js";
 import { askToKeep } from "./persistence.js";
 import { type FetchOptions, type ModelSource, toFetchSettings, toSourceInput, toTransfer } from "./source.js";
@@ -13,7 +14,8 @@ import type { SourceInput, WorkerApi } from "./worker.js";
 export interface EngineOptions extends Omit<EngineSettings, "prefill" | "tuneThreads"> {
   /**
    * A text or a conversation to compute while the model arrives: the completion that is then asked for with it begins at
-   * once. A conversation is taken as `chat.completions.create` takes it without tools.
+   * once. A conversation is taken as `chat.completions.create` takes it without tools. What is already asked for
+   * while the model is {@link Loading} needs no such announcement.
    */
   prefill?: string | ChatMessage[];
 }
@@ -71,15 +73,25 @@ export class Minnow implements AsyncDisposable {
    * Loads a model: from the browser's storage where it is kept, else from its source.
    *
    * Fails with a `MinnowError`, or with the signal's reason when aborted; what has been downloaded
-   * by then is kept for the next time.
+   * by then is kept for the next time. Requests need not wait: see {@link Loading}.
    */
-  static async load(source: ModelSource, options: LoadOptions = {}): Promise<Minnow> {
+  static load(source: ModelSource, options: LoadOptions = {}): Loading {
+    let launched!: (client: WorkerClient<WorkerApi>) => void;
+    const client = new Promise<WorkerClient<WorkerApi>>((resolve) => (launched = resolve));
+    return askable(Minnow.#load(source, options, launched), (prompt) => {
+      // The request itself says what is wrong, if anything is.
+      client.then((client) => client.call("prefill", [prompt])).catch(() => {});
+    });
+  }
+
+  static async #load(source: ModelSource, options: LoadOptions, launched: (client: WorkerClient<WorkerApi>) => void): Promise<Minnow> {
     const { onProgress, signal, variant, threads } = options;
     signal?.throwIfAborted();
     const args = toArguments(source, options);
     // "auto" and nothing are no numbers.
     args[2].tuneThreads = !Number(threads);
     const { client, ...choice } = await launch({ variant, threads }, signal);
+    launched(client);
     try {
       const session = await client.call("load", args, { signal, onEvent: onProgress, transfer: toTransfer(source) });
       askToKeep(session.loaded);

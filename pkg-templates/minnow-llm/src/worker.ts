@@ -27,6 +27,8 @@ function createApi(wasm: Module, instantiate: (threads: number) => Promise<unkno
   let session: Session | undefined;
   let runner: Runner | undefined;
   let exporting: ModelExport | undefined;
+  /** What has been asked for while the model was loaded, and the load does not know of yet. */
+  const prompts: Prompt[] = [];
 
   const loaded = (): Session => session ?? fail({ code: "model_not_loaded", message: "no model is loaded" });
 
@@ -42,9 +44,14 @@ function createApi(wasm: Module, instantiate: (threads: number) => Promise<unkno
 
     async load(call: Call<Progress>, source: SourceInput, fetching: FetchSettings, engine: EngineSettings): Promise<SessionInfo> {
       const { addresses, files } = split(source);
-      session = await wasm.load(addresses, files, fetching, engine, call.signal, (progress: Progress) => call.emit(progress));
+      session = await wasm.load(addresses, files, fetching, engine, call.signal, (progress: Progress) => call.emit(progress), () => prompts.shift());
       runner = new Runner(session);
       return session.info();
+    },
+
+    /** Has a prompt computed as far as the model has come that is being loaded. */
+    prefill(_: Call, prompt: Prompt): void {
+      if (!session) prompts.push(prompt);
     },
 
     generate(call: Call<StepEvent | { type: "accepted" }>, request: GenerateRequest): Promise<FinishedEvent> {

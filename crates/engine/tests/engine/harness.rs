@@ -7,7 +7,7 @@ use std::{
 };
 
 use engine::{
-    Clock, EarlyPrompt, Engine, EngineOptions, Error, Event, FinishReason, Prompt, Request,
+    Clock, EarlyPrompts, Engine, EngineOptions, Error, Event, FinishReason, Prompt, Request,
     RequestId, Timings, Usage,
 };
 use model::{Builder, Model};
@@ -143,28 +143,39 @@ fn engine_of(
     )
 }
 
-/// An engine whose model arrived while `prompt` was computed.
-pub(crate) fn engine_with_early_prompt(prompt: &Prompt, options: EngineOptions) -> Engine {
+/// An engine whose model arrived while `prompts` were computed, the later ones added when it was nearly there. Their states may
+/// take `bytes`.
+pub(crate) fn engine_with_early_prompts(
+    prompts: &[Prompt],
+    options: EngineOptions,
+    bytes: u64,
+) -> Engine {
     let Parts {
-        bytes, tokenizer, ..
+        bytes: file,
+        tokenizer,
+        ..
     } = &*PARTS;
-    let header = gguf::Header::parse(bytes).unwrap();
+    let header = gguf::Header::parse(file).unwrap();
     let mut builder = Builder::new(std::slice::from_ref(&header)).unwrap();
     let template = chat::Template::new(&PARTS.template, chat::SpecialTokens::default()).unwrap();
-    let early = EarlyPrompt::new(
-        prompt,
-        tokenizer,
-        Some(&template),
-        builder.config(),
-        &options,
-    );
-    let mut early = early.unwrap().unwrap();
-    for tensor in &header.tensors {
-        let bytes = &bytes[tensor.offset as usize..tensor.end() as usize];
-        builder.write(&tensor.name, bytes).unwrap();
-        while early.advance(&builder, &kernels::Serial) {}
+    let mut early = EarlyPrompts::new(builder.config(), &options, bytes).unwrap();
+    let mut prompts = prompts.iter();
+    let add = |early: &mut EarlyPrompts, builder: &Builder, prompt: &Prompt| {
+        let added = early.add(prompt, tokenizer, Some(&template), builder.config());
+        added.unwrap();
+    };
+    if let Some(first) = prompts.next() {
+        add(&mut early, &builder, first);
     }
-    Engine::with_early_prompt(
+    for (place, tensor) in header.tensors.iter().enumerate() {
+        let bytes = &file[tensor.offset as usize..tensor.end() as usize];
+        builder.write(&tensor.name, bytes).unwrap();
+        if place + 3 == header.tensors.len() {
+            (&mut prompts).for_each(|prompt| add(&mut early, &builder, prompt));
+        }
+        while early.advance(&builder, &kernels::Serial).unwrap() {}
+    }
+    Engine::with_early_prompts(
         early,
         Arc::new(builder.finish().unwrap()),
         Arc::clone(tokenizer),

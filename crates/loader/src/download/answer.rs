@@ -1,10 +1,13 @@
 //! What becomes of a request: its answer, the chunks of its body, its failure.
 
-use super::network::{Fetch, MAX_CONNECTIONS, State};
+use super::network::{Fetch, State};
 use super::{Action, Download, Piece, Slot, Token};
 use crate::Error;
 use crate::record::{ChunkId, Validator};
 use crate::response::{Asked, Judgement, Response, WHOLE};
+
+/// Too Many Requests, and Service Unavailable.
+const REFUSALS: [u16; 2] = [429, 503];
 
 impl Download {
     fn fetch_awaiting(&self, token: Token) -> Option<usize> {
@@ -59,7 +62,12 @@ impl Download {
                 );
                 self.fail(Error::BadResponse { url: name, reason });
             }
-            Judgement::Retry { reason, after_ms } => self.set_back(fetch, reason, after_ms),
+            Judgement::Retry { reason, after_ms } => {
+                if self.waiting.is_none() && REFUSALS.contains(&response.status) {
+                    self.connections.refused();
+                }
+                self.set_back(fetch, reason, after_ms);
+            }
             Judgement::Changed => self.restart(),
             Judgement::Fail(error) => self.fail(error),
         }
@@ -84,7 +92,7 @@ impl Download {
         if self.waiting.is_some() {
             return;
         }
-        self.connections = (self.connections / 2).max(1);
+        self.connections.failed();
         match self.retry.failed(after_ms) {
             Some(ms) => {
                 let token = self.token();
@@ -166,7 +174,7 @@ impl Download {
         let next = part.start(chunk.index + 1);
         if fetch.to.or(part.size).is_some_and(|to| next >= to) {
             self.close_fetch(fetch.token);
-            self.connections = (self.connections + 1).min(MAX_CONNECTIONS);
+            self.connections.succeeded();
         }
     }
 }

@@ -96,8 +96,8 @@ impl Download {
             Some(piece) => {
                 if !self.is_delivered(chunk) {
                     self.read += u64::from(piece.length);
+                    self.last_from_network = false;
                 }
-                self.last_from_network = false;
                 self.arrive(chunk, token, piece);
             }
             None => {

@@ -21,6 +21,7 @@
 mod action;
 mod answer;
 mod arrival;
+mod connections;
 mod cursor;
 mod file;
 mod network;
@@ -39,8 +40,9 @@ use crate::retry::Retry;
 use crate::{ChunkHasher, Error, HashKey};
 
 pub use action::{Action, Event, Piece, Request, Token};
+use connections::Connections;
 use file::File;
-use network::{Fetch, MAX_CONNECTIONS};
+use network::Fetch;
 pub use outcome::Summary;
 use part::{Part, Slot};
 use route::Run;
@@ -137,8 +139,7 @@ pub struct Download {
     writes: BTreeMap<Token, Option<JournalEntry>>,
     unwritten: Vec<Unwritten>,
     fetches: Vec<Fetch>,
-    /// Requests that may be open at once; see [`network`].
-    connections: usize,
+    connections: Connections,
     waiting: Option<Token>,
     retry: Retry,
     restarts: u32,
@@ -223,7 +224,7 @@ impl Download {
             writes: BTreeMap::new(),
             unwritten: Vec::new(),
             fetches: Vec::new(),
-            connections: MAX_CONNECTIONS,
+            connections: Connections::new(),
             waiting: None,
             restarts: 0,
             storing,
@@ -285,14 +286,17 @@ impl Download {
         self.queue.pop_front()
     }
 
-    /// Takes in what came of an action.
-    pub fn handle(&mut self, event: Event) {
+    /// Takes in what came of an action, at this time in milliseconds by any clock that only goes forward.
+    pub fn handle(&mut self, event: Event, now_ms: f64) {
         if matches!(self.phase, Phase::Ended(_)) {
             return;
         }
         match event {
             Event::Response { token, response } => self.on_response(token, &response),
-            Event::Received { token, piece } => self.on_received(token, piece),
+            Event::Received { token, piece } => {
+                self.connections.received(piece.length, now_ms);
+                self.on_received(token, piece);
+            }
             Event::Failed {
                 token,
                 reason,

@@ -1,15 +1,11 @@
 //! Which requests are open, for which bytes, and which of their bodies is read next.
 //!
-//! A file is fetched in runs of [`RUN`] chunks, several at once. How many at once adapts: a request that fails halves the
-//! number, a run that ends well adds one, up to [`MAX_CONNECTIONS`]. A body is read only for chunks of the window, and only
-//! while the store keeps up; otherwise it is left alone, and the server has to wait.
+//! A file is fetched in runs of [`RUN`] chunks, several at once; [`super::connections`] says how many. A body is read only for
+//! chunks of the window, and only while the store keeps up; otherwise it is left alone, and the server has to wait.
 
 use super::{Action, Download, Phase, Request, Slot, Token};
 use crate::files::Location;
 use crate::record::ChunkId;
-
-/// Requests that are open at once at most: browsers open six connections to a host of HTTP/1.1, and the page may want some.
-pub(super) const MAX_CONNECTIONS: usize = 4;
 
 /// Chunks of one request: enough that a round trip between two requests does not show, and few enough that what arrives
 /// out of turn fits the window.
@@ -127,7 +123,7 @@ impl Download {
             }
         }
         let is_next = window.first().is_some_and(|(first, _)| *first == wanted);
-        if self.fetches.len() >= self.connections && is_next {
+        if self.fetches.len() >= self.connections.limit() && is_next {
             let idle = self
                 .fetches
                 .iter()
@@ -141,7 +137,7 @@ impl Download {
                 self.close_fetch(last.token);
             }
         }
-        self.fetches.len() < self.connections
+        self.fetches.len() < self.connections.limit()
     }
 
     fn open(&mut self, wanted: ChunkId, last: u32) {

@@ -107,7 +107,7 @@ pub(crate) struct World {
     pub(crate) requests: Vec<(u32, u64, Option<u64>)>,
     /// Tensors in the order in which they were completed or gone on with.
     pub(crate) order: Vec<String>,
-    /// The step, if any, from which on something waits for the model's first tensors.
+    /// How many tensors have come, if ever, when something begins to wait for the model's first ones.
     pub(crate) hurry_at: Option<usize>,
     /// What the chunks of the load under way are hashed with.
     hasher: ChunkHasher,
@@ -180,8 +180,9 @@ impl World {
         self.hasher = download.hasher();
         let mut pending: Vec<Event> = Vec::new();
         let mut tensors = Tensors::new();
+        let mut now_ms = 0.0;
         for step in 0..MAX_STEPS {
-            if self.hurry_at.is_some_and(|at| step >= at) {
+            if self.hurry_at.is_some_and(|at| self.order.len() >= at) {
                 download.hurry();
             }
             while let Some(action) = download.poll() {
@@ -257,7 +258,8 @@ impl World {
             {
                 self.held.insert(*token, bytes);
             }
-            download.handle(event);
+            now_ms += self.dice.roll(500) as f64;
+            download.handle(event, now_ms);
         }
         panic!("hung");
     }

@@ -1,10 +1,12 @@
 //! Carries out what a plan asks for, and tells it what came of it.
 
 use std::collections::{HashMap, HashSet};
+use std::pin::pin;
 use std::rc::Rc;
 
+use engine::Clock as _;
 use futures_util::StreamExt;
-use futures_util::future::LocalBoxFuture;
+use futures_util::future::{Either, LocalBoxFuture, select};
 use futures_util::stream::FuturesUnordered;
 use loader::download::{Action, Event, Piece, Summary, Token};
 use loader::{ChunkHasher, Download, Response};
@@ -21,6 +23,7 @@ use super::models::make_room;
 use super::store::{Shelf, Store, Written};
 use super::types::{Progress, TensorSink};
 use crate::Error;
+use crate::clock::Performance;
 
 /// What a load works with.
 pub(super) struct Means<'a> {
@@ -130,11 +133,21 @@ pub(super) async fn run(
             meter.last();
             return Ok(outcome?);
         }
+        let worked = means.costs.in_weights(|| sink.work())?;
         // The signal's task is always there, so there is always a next.
-        if let Some(done) = driver.tasks.next().await
+        let next = driver.tasks.next();
+        let done = match worked {
+            // Whatever has happened meanwhile is found behind a turn of the event loop.
+            true => match select(next, pin!(Sleep::ms(0.0).wait())).await {
+                Either::Left((done, _)) => done,
+                Either::Right(_) => None,
+            },
+            false => next.await,
+        };
+        if let Some(done) = done
             && let Some(event) = driver.settle(done)?
         {
-            plan.handle(event);
+            plan.handle(event, Performance.now_ms());
         }
     }
 }

@@ -28,6 +28,14 @@ pub trait TensorSink {
     fn hurries(&self) -> bool {
         false
     }
+
+    /// Computes for a moment what can be computed by now. Says whether there is more of it.
+    ///
+    /// # Errors
+    /// Any; it ends the load. What is stored stays.
+    fn work(&mut self) -> Result<bool, Error> {
+        Ok(false)
+    }
 }
 
 /// How a model is fetched and kept.
