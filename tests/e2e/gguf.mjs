@@ -12,7 +12,7 @@ const ARRAY = 9;
 /** Bytes of a value of each type of fixed size. */
 const SIZES = { 0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8 };
 
-/** @param {Buffer} file @returns {{ entries: { key, type, bytes }[], tensors: { name, dims, type, bytes }[] }} */
+/** @param {Buffer} file @returns {{ entries: { key, type, bytes }[], tensors: { name, dims, type, offset, bytes }[], data: number }} `offset` from `data` on */
 export function parse(file) {
   let at = 8;
   const u32 = () => file.readUInt32LE((at += 4) - 4);
@@ -42,7 +42,13 @@ export function parse(file) {
     const end = directory[i + 1]?.offset ?? file.length - data;
     return { ...tensor, bytes: file.subarray(data + tensor.offset, data + end) };
   });
-  return { entries, tensors };
+  return { entries, tensors, data };
+}
+
+/** Where in a file each tensor begins, by name. */
+export function layout(file) {
+  const { tensors, data } = parse(file);
+  return new Map(tensors.map(({ name, offset }) => [name, data + offset]));
 }
 
 /** @returns {Buffer} */

@@ -36,11 +36,8 @@ impl Download {
 
     /// Asks for the chunk whose turn it is and for those that follow, and delivers the first if it is there.
     pub(super) fn seek_tensors(&mut self) {
-        let window: Vec<_> = self
-            .turns()
-            .take(WINDOW)
-            .map(|turn| (turn.chunk, turn.last))
-            .collect();
+        let turns = self.turns(WINDOW).into_iter();
+        let window: Vec<_> = turns.map(|turn| (turn.chunk, turn.last)).collect();
         // First, so that the network does not wait for the tensors.
         self.bring(&window);
         if let Some(&bytes) = window.first().and_then(|(chunk, _)| self.ready.get(chunk)) {

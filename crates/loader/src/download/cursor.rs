@@ -81,16 +81,20 @@ impl Download {
         None
     }
 
-    /// The turns to come, in order.
-    pub(super) fn turns(&self) -> impl Iterator<Item = Turn> {
-        self.route.iter().flat_map(move |run| {
-            let turn_at = move |from: u64| {
-                let (chunk, start) = self.locate(run.file, from).filter(|_| from < run.to)?;
+    /// The turns to come, in order: the next `count` of them.
+    pub(super) fn turns(&self, count: usize) -> Vec<Turn> {
+        let mut turns = Vec::new();
+        for run in &self.route {
+            let mut from = run.from;
+            while turns.len() < count
+                && from < run.to
+                && let Some((chunk, start)) = self.locate(run.file, from)
+            {
                 let part = &self.parts[chunk.part as usize];
                 let to = run.to.min(start + u64::from(part.length(chunk.index)));
                 let part_start = start - part.start(chunk.index);
                 let last = (run.to - 1 - part_start) / u64::from(self.chunk_size);
-                Some(Turn {
+                turns.push(Turn {
                     chunk,
                     file: run.file,
                     start,
@@ -99,10 +103,11 @@ impl Download {
                     again: run.again,
                     // A file's end, where it is not known, is far beyond any chunk.
                     last: last.min(u64::from(u32::MAX)) as u32,
-                })
-            };
-            std::iter::successors(turn_at(run.from), move |turn| turn_at(turn.to))
-        })
+                });
+                from = to;
+            }
+        }
+        turns
     }
 
     /// Gives the tensors and the file's hash what this turn is for.
@@ -111,7 +116,7 @@ impl Download {
         bytes: &[u8],
         tensor: impl FnMut(&str, &[u8]) -> Result<(), E>,
     ) -> Result<(), E> {
-        let Some(turn) = self.turns().next() else {
+        let Some(&turn) = self.turns(1).first() else {
             return Ok(());
         };
         // A chunk's length is a u32.
@@ -129,7 +134,7 @@ impl Download {
             share_out(&self.headers[turn.file], turn.from, bytes, tensor)?;
             file.delivered.add(turn.from, turn.to);
         }
-        if let Some(run) = self.route.front_mut() {
+        if let Some(run) = self.route.first_mut() {
             run.from = turn.to;
         }
         if !self.needs_again(&turn) {
@@ -149,11 +154,8 @@ impl Download {
             let within = run.from.max(turn.start) < run.to.min(end);
             !run.again && run.file == turn.file && within
         };
-        self.route.iter().any(shares)
-            || self
-                .turns()
-                .take(WINDOW)
-                .any(|next| next.chunk == turn.chunk)
+        let mut soon = self.turns(WINDOW).into_iter();
+        self.route.iter().any(shares) || soon.any(|next| next.chunk == turn.chunk)
     }
 
     /// Whether a file is hashed as it passes.
@@ -176,27 +178,28 @@ impl Download {
         if !matches!(self.phase, Phase::Tensors) {
             return;
         }
+        let hashed: Vec<bool> = (0..self.files.len())
+            .map(|file| self.is_hashed(file))
+            .collect();
         let delivered: Vec<_> = self
             .files
             .iter()
             .map(|file| file.delivered.clone())
             .collect();
-        let hashed = |file: usize| self.is_hashed(file);
         let order = self
-            .order_of_need()
+            .order_of_need(&hashed)
             .unwrap_or_else(|| route::in_file_order(self.files.len()));
-        self.route = route::route(order, &delivered, hashed);
+        self.route = route::route(&order, &delivered, &hashed);
         self.go_on();
     }
 
     /// The order of need, where it is wanted and can be kept to: servers must give ranges, and what is delivered before the
     /// hash has come to it must be in the store.
-    fn order_of_need(&self) -> Option<Vec<Run>> {
-        let hashed = |file: usize| self.is_hashed(file);
+    fn order_of_need(&self, hashed: &[bool]) -> Option<Vec<Run>> {
         let in_reach = |part: &super::Part| part.size.is_some() && part.ranges != Some(false);
         if !self.hurried
             || !self.parts.iter().all(in_reach)
-            || (self.storing.is_off() && (0..self.files.len()).any(hashed))
+            || (self.storing.is_off() && hashed.contains(&true))
         {
             return None;
         }
@@ -206,12 +209,12 @@ impl Download {
 
     /// Leaves what has been delivered behind, and closes the files that end with it.
     pub(super) fn go_on(&mut self) {
-        while let Some(run) = self.route.front() {
+        while let Some(run) = self.route.first() {
             let file = run.file;
             if run.from < run.to && self.locate(file, run.from).is_some() {
                 return;
             }
-            self.route.pop_front();
+            self.route.remove(0);
             if !self.route.iter().any(|run| run.file == file)
                 && let Err(error) = self.finish_file(file)
             {

@@ -128,7 +128,7 @@ pub struct Download {
     queue: VecDeque<Action>,
     last_token: Token,
     /// What is still to be delivered, in order.
-    route: VecDeque<Run>,
+    route: Vec<Run>,
     /// Whether something waits for the model's first tensors.
     hurried: bool,
     /// Header chunk that is being delivered.
@@ -216,7 +216,7 @@ impl Download {
             phase: Phase::Headers,
             queue: VecDeque::new(),
             last_token: 0,
-            route: VecDeque::new(),
+            route: Vec::new(),
             hurried: false,
             examined: None,
             ready: BTreeMap::new(),
@@ -352,7 +352,7 @@ impl Download {
 
     /// How far it is.
     pub fn progress(&self) -> Progress {
-        let file = match self.route.front() {
+        let file = match self.route.first() {
             Some(run) => run.file,
             None => self
                 .files

@@ -8,8 +8,6 @@
 //! A file's SHA-256 takes its bytes in file order. What is delivered before its turn there is read back from the store when
 //! everything before it has been hashed (the runs marked `again`).
 
-use std::collections::VecDeque;
-
 use gguf::Header;
 
 /// Most runs that models are cut into; what has more is delivered in file order. Each run may keep one chunk, which it
@@ -40,15 +38,21 @@ pub(super) struct Delivered {
 impl Delivered {
     /// Notes that the tensors had these bytes, of which they had none before.
     pub(super) fn add(&mut self, from: u64, to: u64) {
-        let at = self.ranges.partition_point(|range| range.0 < from);
+        let mut at = 0;
+        while self.ranges.get(at).is_some_and(|range| range.0 < from) {
+            at += 1;
+        }
         self.ranges.insert(at, (from, to));
-        self.ranges.dedup_by(|next, range| {
-            let touch = range.1 == next.0;
-            if touch {
-                range.1 = next.1;
+        // Neighbours that touch are one.
+        for second in [at + 1, at] {
+            if let Some(&(next, end)) = self.ranges.get(second)
+                && let Some(first) = second.checked_sub(1)
+                && self.ranges[first].1 == next
+            {
+                self.ranges[first].1 = end;
+                self.ranges.remove(second);
             }
-            touch
-        });
+        }
     }
 
     /// Whether the tensors had any of these bytes.
@@ -66,18 +70,18 @@ impl Delivered {
             .map_or(0, |range| range.1)
     }
 
-    /// What the tensors have not had of a run.
-    fn missing(&self, run: Run) -> Vec<Run> {
-        let mut left = Vec::new();
-        let mut from = run.from;
-        for range in self.ranges.iter().chain([&(run.to, run.to)]) {
+    /// Adds to `left` what the tensors have not had of a run.
+    fn missing(&self, mut run: Run, left: &mut Vec<Run>) {
+        for range in &self.ranges {
             let to = range.0.min(run.to);
-            if from < to {
-                left.push(Run { from, to, ..run });
+            if run.from < to {
+                left.push(Run { to, ..run });
             }
-            from = from.max(range.1);
+            run.from = run.from.max(range.1);
         }
-        left
+        if run.from < run.to {
+            left.push(run);
+        }
     }
 }
 
@@ -96,31 +100,38 @@ pub(super) fn in_file_order(files: usize) -> Vec<Run> {
 ///
 /// In a file that is to be hashed the output stays where it is: nothing could be hashed that comes after it before it is
 /// there, and only one token's last product would have to wait for it.
-pub(super) fn in_order_of_need(headers: &[Header], hashed: impl Fn(usize) -> bool) -> Vec<Run> {
+pub(super) fn in_order_of_need(headers: &[Header], hashed: &[bool]) -> Vec<Run> {
     let mut staged: Vec<(usize, Run)> = Vec::new();
     for (file, header) in headers.iter().enumerate() {
-        let (mut from, mut stage) = (0, BEGINNING);
+        let mut stage = BEGINNING;
         // A header goes with the first tensor, padding with the one before it; a file may have no tensors.
-        for index in 0..header.tensors.len().max(1) {
-            match header.tensors.get(index).map(|info| stage_of(&info.name)) {
-                None => {}
-                Some(OUTPUT) if hashed(file) => {}
-                Some(own) => stage = own,
-            }
-            let next = header.tensors.get(index + 1);
-            let to = next.map_or(u64::MAX, |next| next.offset);
-            let run = Run {
-                file,
-                from,
-                to,
-                again: false,
+        let mut run = Run {
+            file,
+            from: 0,
+            to: u64::MAX,
+            again: false,
+        };
+        for (index, info) in header.tensors.iter().enumerate() {
+            let own = match stage_of(&info.name) {
+                OUTPUT if hashed[file] => stage,
+                own => own,
             };
-            staged.push((stage, run));
-            from = to;
+            if index > 0 && own != stage {
+                staged.push((
+                    stage,
+                    Run {
+                        to: info.offset,
+                        ..run
+                    },
+                ));
+                run.from = info.offset;
+            }
+            stage = own;
         }
+        staged.push((stage, run));
     }
     // Stable: what a stage has stays in file order.
-    staged.sort_by_key(|(stage, _)| *stage);
+    staged.sort_by_key(|staged| staged.0);
     let mut runs: Vec<Run> = Vec::new();
     for (_, run) in staged {
         match runs.last_mut() {
@@ -148,49 +159,52 @@ fn stage_of(tensor: &str) -> usize {
     block.map_or(BEGINNING, |block| block as usize + 1)
 }
 
-/// What is left to do of `order`, of which `files` have had a part, with the second turns that those among them need
-/// of which `hashes` is true.
-pub(super) fn route(
-    order: Vec<Run>,
-    files: &[Delivered],
-    hashes: impl Fn(usize) -> bool,
-) -> VecDeque<Run> {
-    let mut route = VecDeque::new();
-    let mut hashed: Vec<u64> = files.iter().map(|file| file.hashed).collect();
-    let mut unhashed: Vec<Run> = Vec::new();
-    for (file, delivered) in files.iter().enumerate().filter(|(file, _)| hashes(*file)) {
-        let ranges = delivered.ranges.iter();
-        unhashed.extend(ranges.map(|&(from, to)| Run {
-            file,
-            from,
-            to,
-            again: true,
-        }));
+/// What is left to do of `order`, of which `files` have had a part, with the second turns that those of them need that are
+/// `hashed`.
+pub(super) fn route(order: &[Run], files: &[Delivered], hashed: &[bool]) -> Vec<Run> {
+    let mut left = Vec::new();
+    for &run in order {
+        files[run.file].missing(run, &mut left);
     }
-    let left = order
-        .into_iter()
-        .flat_map(|run| files.get(run.file).map(|file| file.missing(run)))
-        .flatten();
-    for run in std::iter::once(None).chain(left.map(Some)) {
-        route.extend(run);
-        if let Some(run) = run.filter(|run| hashes(run.file)) {
-            if run.from == hashed[run.file] {
-                hashed[run.file] = run.to;
-            } else {
-                unhashed.push(Run { again: true, ..run });
+    let mut unhashed: Vec<Run> = Vec::new();
+    let mut positions = Vec::new();
+    for (file, delivered) in files.iter().enumerate() {
+        positions.push(delivered.hashed);
+        for &(from, to) in &delivered.ranges {
+            unhashed.push(Run {
+                file,
+                from,
+                to,
+                again: true,
+            });
+        }
+    }
+    let mut route = Vec::new();
+    let mut next = 0;
+    loop {
+        // What can be hashed by now comes again at once.
+        let mut at = 0;
+        while let Some(&run) = unhashed.get(at) {
+            let hashed = hashed[run.file];
+            let from = positions[run.file];
+            at += 1;
+            if hashed && run.from <= from && from < run.to {
+                route.push(Run { from, ..run });
+                positions[run.file] = run.to;
+                at = 0;
             }
         }
-        // What can be hashed now.
-        while let Some(at) = unhashed
-            .iter()
-            .position(|run| (run.from..run.to).contains(&hashed[run.file]))
-        {
-            let run = unhashed.swap_remove(at);
-            let from = std::mem::replace(&mut hashed[run.file], run.to);
-            route.push_back(Run { from, ..run });
+        let Some(&run) = left.get(next) else {
+            return route;
+        };
+        next += 1;
+        route.push(run);
+        if run.from == positions[run.file] {
+            positions[run.file] = run.to;
+        } else {
+            unhashed.push(Run { again: true, ..run });
         }
     }
-    route
 }
 
 #[cfg(test)]

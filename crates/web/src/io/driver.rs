@@ -133,7 +133,9 @@ pub(super) async fn run(
             meter.last();
             return Ok(outcome?);
         }
-        let worked = means.costs.in_weights(|| sink.work())?;
+        let worked = means
+            .costs
+            .in_delivery(|| means.costs.in_weights(|| sink.work()))?;
         // The signal's task is always there, so there is always a next.
         let next = driver.tasks.next();
         let done = match worked {

@@ -38,7 +38,7 @@ const ALPHABETICAL: [&str; 7] = [
 #[test]
 fn blocks_come_by_number_and_the_output_last() {
     let headers = [header(&ALPHABETICAL)];
-    let runs = in_order_of_need(&headers, |_| false);
+    let runs = in_order_of_need(&headers, &[false; 2]);
     let order = [
         "token_embd.weight",
         "blk.0.w",
@@ -68,17 +68,20 @@ fn what_is_in_order_is_one_run() {
     ]);
     let second = header(&["blk.1.b", "blk.2.a", "output.weight", "output_norm.weight"]);
     let headers = [first, second];
-    assert_eq!(in_order_of_need(&headers, |_| false), in_file_order(2));
-    assert_eq!(in_order_of_need(&[header(&[])], |_| true), in_file_order(1));
+    assert_eq!(in_order_of_need(&headers, &[false; 2]), in_file_order(2));
+    assert_eq!(
+        in_order_of_need(&[header(&[])], &[true; 2]),
+        in_file_order(1)
+    );
 }
 
 #[test]
 fn the_output_of_a_hashed_file_stays_where_it_is() {
     let headers = [header(&["output.weight", "token_embd.weight", "blk.0.w"])];
-    assert_eq!(in_order_of_need(&headers, |_| true), in_file_order(1));
+    assert_eq!(in_order_of_need(&headers, &[true; 2]), in_file_order(1));
     let order = ["token_embd.weight", "blk.0.w", "output.weight"];
     assert_eq!(
-        names(in_order_of_need(&headers, |_| false), &headers),
+        names(in_order_of_need(&headers, &[false; 2]), &headers),
         order
     );
 }
@@ -86,7 +89,7 @@ fn the_output_of_a_hashed_file_stays_where_it_is() {
 #[test]
 fn a_hash_has_what_came_before_its_turn_as_soon_as_it_can() {
     let headers = [header(&ALPHABETICAL)];
-    let runs = in_order_of_need(&headers, |_| true);
+    let runs = in_order_of_need(&headers, &[true; 2]);
     let order = [
         "token_embd.weight",
         "blk.0.w",
@@ -99,7 +102,7 @@ fn a_hash_has_what_came_before_its_turn_as_soon_as_it_can() {
         "output_norm.weight*",
     ];
     assert_eq!(
-        names(route(runs, &[Delivered::default()], |_| true), &headers),
+        names(route(&runs, &[Delivered::default()], &[true; 2]), &headers),
         order
     );
 }
@@ -117,8 +120,8 @@ proptest! {
         let size = headers[0].file_size();
         let mut file = Delivered::default();
         for (by_need, mut bytes) in steps.into_iter().chain([(true, u64::MAX)]) {
-            let order = if by_need { in_order_of_need(&headers, |_| hashed) } else { in_file_order(1) };
-            for run in route(order, &[file.clone()], |_| hashed) {
+            let order = if by_need { in_order_of_need(&headers, &[hashed]) } else { in_file_order(1) };
+            for run in route(&order, std::slice::from_ref(&file), &[hashed]) {
                 let to = run.to.min(size).min(run.from.saturating_add(bytes));
                 bytes -= to.saturating_sub(run.from);
                 if run.from >= to {
@@ -126,7 +129,8 @@ proptest! {
                     continue;
                 }
                 if run.again {
-                    let missing = file.missing(Run { to, ..run });
+                    let mut missing = Vec::new();
+                    file.missing(Run { to, ..run }, &mut missing);
                     prop_assert!(missing.is_empty(), "the tensors lack {missing:?}");
                 } else {
                     prop_assert!(!file.overlaps(run.from, to));

@@ -1,4 +1,4 @@
-// What is known and done before a model is there: whether it can run, and a prompt computed while it arrives.
+// What is known of a model before it is downloaded: whether it can run.
 import assert from "node:assert/strict";
 import { describe } from "node:test";
 import { withString, withU32 } from "./gguf.mjs";
@@ -41,37 +41,5 @@ describe("canRun", () => {
 
     server.setFile("/mamba.gguf", withString(tiny["llama-f32"], "general.architecture", "mamba"));
     assert.equal((await canRun("/mamba.gguf")).code, "unknown_architecture");
-  });
-});
-
-describe("a prompt computed while the model arrives", () => {
-  const PROMPT = "The sea is wide, and the boat is small; ".repeat(20);
-
-  const firstToken = (options) =>
-    page.evaluate(
-      async ({ source, prompt, options }) => {
-        const { Minnow } = await import("/pkg/index.js");
-        const minnow = await Minnow.load(source, { contextLength: 512, ...options });
-        const began = performance.now();
-        const answer = await minnow.completions.create({ prompt, max_tokens: 4, temperature: 0 });
-        const ms = performance.now() - began;
-        await minnow.unload();
-        return { text: answer.choices[0].text, usage: answer.usage, timings: answer.timings, ms };
-      },
-      { source: BIG, prompt: PROMPT, options },
-    );
-
-  test("only its last token is left, and the answer is the same", async () => {
-    const late = await firstToken({});
-    const early = await firstToken({ prefill: PROMPT });
-    assert.equal(early.text, late.text);
-    assert.equal(early.timings.prompt_n, 1);
-    assert.equal(late.timings.prompt_n, late.usage.prompt_tokens);
-    assert.equal(early.usage.prompt_tokens, late.usage.prompt_tokens);
-  });
-
-  test("a prompt that leaves no room for an answer is refused before the download", async () => {
-    const error = await mustLeaveNothing(BIG, "context_overflow", { contextLength: 64, prefill: PROMPT });
-    assert.match(error.message, /64/);
   });
 });
