@@ -122,6 +122,25 @@ fn every_family_can_be_prefilled_at_the_end() {
 }
 
 #[test]
+fn a_prompt_that_outgrows_a_window_is_the_same_in_panels() {
+    let model = fixture("gemma3-f16");
+    let prompt = tokens(&model, 1, 5 * PAGE + 7);
+    let options = ContextOptions {
+        capacity: 8 * PAGE,
+        ..options()
+    };
+    for panel in [PANEL, PAGE, 1000] {
+        let mut prefill = Prefill::new(model.config(), options.clone(), panel).unwrap();
+        prefill.add(model.config(), prompt.clone()).unwrap();
+        let (mut context, sequences) = prefill
+            .finish(Arc::clone(&model), Box::new(Serial))
+            .unwrap();
+        let rows = next_rows(&mut context, &sequences);
+        assert_same_bits(&rows[0], &expected(&model, &prompt));
+    }
+}
+
+#[test]
 fn a_second_prompt_follows_the_first_and_may_come_late() {
     let file = file();
     let headers = [Header::parse(&file).unwrap()];
