@@ -12,7 +12,7 @@ use super::wasm::{GLUE, MODULE, VARIANTS};
 
 /// Bytes of a variant's module, gzipped. The aim is 600 000; nineteen formats and thirteen architectures take more today, of which the
 /// template engine is a quarter.
-const MODULE_BUDGET: usize = 655_000;
+const MODULE_BUDGET: usize = 665_000;
 
 /// Bytes of all JavaScript that a page and its worker load for a variant, gzipped.
 const SCRIPT_BUDGET: usize = 25_000;
