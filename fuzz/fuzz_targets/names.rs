@@ -23,6 +23,7 @@ fuzz_target!(|text: &str| {
     let file = |name: &&str| LocalFile {
         name: (*name).to_owned(),
         size: None,
+        modified: None,
     };
     if let Ok(model) = ModelSpec::from_source(&Source::Local(lines.iter().map(file).collect())) {
         check(&model);

@@ -30,6 +30,7 @@
 //   html: true          a web page with status 200
 //   gzip: true          the body compressed, with Content-Encoding (and no ranges)
 //   trickle: { bytes, ms }   so many bytes, then a pause, and so on
+//   rate: n             n bytes a second over all connections together, as a line has them
 //   flip: [offsets]     these bytes of the file are inverted
 //   delay: ms           before the answer
 //
@@ -151,6 +152,7 @@ export async function startFaultServer({ root, mounts = {}, port = 0, isolated =
     for (let at = 0; at < stop; at += piece) {
       if (response.destroyed) return;
       const end = Math.min(at + piece, stop);
+      if (fault.rate) await onTheLine(fault, end - at);
       const flowing = response.write(bytes.subarray(at, end));
       entry.sent = end;
       if (!flowing) await writable(response);
@@ -260,6 +262,13 @@ export async function startFaultServer({ root, mounts = {}, port = 0, isolated =
       return new Promise((resolve) => server.close(resolve));
     },
   };
+}
+
+/** Waits until a line of `fault.rate` bytes a second, which all connections of a fault share, has had time for `bytes` more. */
+async function onTheLine(fault, bytes) {
+  const now = performance.now();
+  fault.free = Math.max(fault.free ?? 0, now) + (bytes / fault.rate) * 1000;
+  await sleep(fault.free - now);
 }
 
 /** Resolves when a response takes more, or is gone. */

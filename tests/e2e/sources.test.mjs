@@ -4,6 +4,7 @@ import { before, beforeEach, describe } from "node:test";
 import { split, withString, withType } from "./gguf.mjs";
 import { test } from "./limits.mjs";
 import { elsewhere, models, mustFail, mustLeaveNothing, mustLoad, page, server, tiny } from "./loading.mjs";
+import { flipBit } from "./tamper.mjs";
 
 /** ggml's numbers of tensor types: two of one size, of which Minnow computes the first. */
 const [Q4_0, NVFP4] = [2, 40];
@@ -128,6 +129,63 @@ describe("sources", () => {
     assert.equal(await fromFiles(["tiny.gguf"]), expected);
     assert.equal(await fromFiles([2, 1, 3].map((no) => `set-0000${no}-of-00003.gguf`)), expected);
     assert.deepEqual(await models(), []);
+  });
+
+  test("a file that is stored needs no picking the next time", async () => {
+    const size = tiny["llama-q4_1"].length;
+    /** Loads a file that was changed at `modified`, or a stored one by its name. */
+    const loadFile = (source, options = {}) =>
+      page.evaluate(
+        async ({ source, options }) => {
+          const { Minnow } = await import("/pkg/index.js");
+          const { path, modified } = source;
+          const file = path && new File([await (await fetch(path)).blob()], "picked.gguf", { lastModified: modified });
+          try {
+            const minnow = await Minnow.load(file ?? source, { contextLength: 256, ...options });
+            const { choices } = await minnow.completions.create({ prompt: "abc", max_tokens: 4, temperature: 0 });
+            await minnow.unload();
+            return { ...minnow.info.loaded, text: choices[0].text };
+          } catch ({ code, message }) {
+            return { code, message };
+          }
+        },
+        { source, options },
+      );
+    const call = (method, ...args) =>
+      page.evaluate(async ({ method, args }) => (await import("/pkg/index.js")).Minnow.models[method](...args), { method, args });
+    const file = { path: "/tiny.gguf", modified: 1 };
+    assert.match((await loadFile("file:picked.gguf")).message, /stored here.*choose it once more/);
+
+    const first = await loadFile(file, { store: true });
+    assert.deepEqual([first.id, first.stored, first.downloaded, first.text], ["file:picked.gguf", true, size, expected]);
+    await page.reload();
+    const named = await loadFile("file:picked.gguf");
+    assert.deepEqual([named.read, named.downloaded, named.text], [size, 0, expected]);
+    assert.equal((await loadFile(file, { store: true })).read, size, "the same file is not copied again");
+    assert.deepEqual((await call("list")).map(({ id, complete }) => [id, complete]), [["file:picked.gguf", true]]);
+    assert.equal((await call("verify", "file:picked.gguf")).ok, true);
+    const exported = await page.evaluate(async () => {
+      const { Minnow } = await import("/pkg/index.js");
+      return (await new Response(await Minnow.models.export("file:picked.gguf")).arrayBuffer()).byteLength;
+    });
+    assert.equal(exported, size);
+
+    await flipBit(page, first.id, 0, 5000);
+    assert.match((await loadFile("file:picked.gguf")).message, /not at hand: choose it once more/);
+    assert.equal((await loadFile(file)).text, expected, "the file itself is used where the copy is damaged");
+
+    const changed = { path: "/other.gguf", modified: 2 };
+    server.setFile(changed.path, tiny["llama-f32"]);
+    const second = await loadFile(changed, { store: true });
+    assert.deepEqual([second.id, second.downloaded], ["file:picked.gguf", tiny["llama-f32"].length]);
+    assert.equal((await loadFile("file:picked.gguf")).size, tiny["llama-f32"].length);
+    assert.equal(await call("remove", "file:picked.gguf"), true);
+    assert.deepEqual(await models(), []);
+    const pulled = await page.evaluate(async () => {
+      const { Minnow } = await import("/pkg/index.js");
+      return Minnow.models.pull(new File([await (await fetch("/tiny.gguf")).blob()], "pulled.gguf"));
+    });
+    assert.deepEqual([pulled.id, pulled.stored], ["file:pulled.gguf", true]);
   });
 
   describe("the hub", () => {

@@ -3,6 +3,7 @@
 use gguf::split::ShardName;
 
 use crate::raw_parts::RawPart;
+use crate::source::FILE_SCHEME;
 use crate::{Digest, Error, LocalFile, Source, Url};
 
 /// Most files or parts one model may have. Each costs a request and a chunk of memory before the first
@@ -18,8 +19,13 @@ pub const MAX_PART_BYTES: u64 = 1 << 44;
 pub enum Location {
     /// On a server.
     Url(Url),
-    /// The entry of [`Source::Local`] at this place.
-    Local(usize),
+    /// A file at hand, or one that was and is stored.
+    File {
+        /// Which file in which version, as the store notes it; empty where there is no telling versions apart.
+        label: String,
+        /// Its place in [`Source::Local`]; `None` where only the store has it.
+        entry: Option<usize>,
+    },
 }
 
 /// A run of a file's bytes that is fetched by itself: mostly the whole file.
@@ -76,12 +82,16 @@ impl ModelSpec {
     ///
     /// # Errors
     /// [`Error::NotOneModel`] for a list that is neither a split set nor raw parts;
-    /// [`Error::InvalidSource`] for a hub reference, which [`crate::hub`] resolves.
+    /// [`Error::InvalidSource`] for a hub reference, which [`crate::hub`] resolves, and for what only the store knows.
     pub fn from_source(source: &Source) -> Result<Self, Error> {
         match source {
             Source::Url(url) => from_urls(&siblings(url)?),
             Source::Urls(urls) => from_urls(urls),
             Source::Local(files) => from_local(files),
+            Source::Stored(id) => Err(crate::url::invalid(
+                id,
+                "no such file is stored here whole; choose it once more, and load it with store: true",
+            )),
             Source::Hub(reference) => Err(crate::url::invalid(
                 &reference.repository,
                 "a hub reference has to be looked up first",
@@ -152,10 +162,12 @@ pub fn check_origin(url: &Url, allowed: &[String]) -> Result<(), Error> {
     }
 }
 
-/// The name under which a source is remembered, without looking anything up.
+/// The name under which a source is remembered, without looking anything up. What is at hand speaks for itself.
 pub fn alias(source: &Source) -> Option<String> {
     match source {
         Source::Hub(reference) => Some(reference.to_string()),
+        Source::Stored(id) => Some(id.clone()),
+        Source::Local(_) => None,
         other => ModelSpec::from_source(other).ok().map(|model| model.id),
     }
 }
@@ -204,8 +216,14 @@ fn from_urls(urls: &[Url]) -> Result<ModelSpec, Error> {
 fn from_local(list: &[LocalFile]) -> Result<ModelSpec, Error> {
     let names: Vec<&str> = list.iter().map(|file| file.name.as_str()).collect();
     let files = arrange(&names)?;
-    let id = format!("file:{}", files[0].set_name);
-    let part = |&i: &usize| PartSpec::new(Location::Local(i), list[i].size);
+    let id = format!("{FILE_SCHEME}{}", files[0].set_name);
+    let part = |&i: &usize| {
+        let file = Location::File {
+            label: list[i].label(),
+            entry: Some(i),
+        };
+        PartSpec::new(file, list[i].size)
+    };
     Ok(ModelSpec {
         id,
         alias: None,
@@ -311,7 +329,7 @@ mod tests {
         let model = ModelSpec::from_source(&Source::parse(source).unwrap()).unwrap();
         let text = |part: &PartSpec| match &part.location {
             Location::Url(url) => url.to_string(),
-            Location::Local(i) => i.to_string(),
+            Location::File { label, .. } => label.clone(),
         };
         model
             .files

@@ -19,6 +19,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::files::{FileSpec, Location, MAX_PART_BYTES, ModelSpec, PartSpec};
+use crate::source::FILE_SCHEME;
 use crate::{ChunkHash, ChunkHasher, Digest, HashKey, Url};
 
 /// Version of this layout.
@@ -91,7 +92,7 @@ pub struct FileRecord {
 /// A part of a file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PartRecord {
-    /// Where it comes from.
+    /// Where it comes from; of a file that was at hand, its name and version.
     pub url: String,
     /// Bytes; `None` while unknown.
     pub size: Option<u64>,
@@ -102,8 +103,12 @@ pub struct PartRecord {
 impl PartRecord {
     /// Which of the places of `part` its bytes come from.
     pub(crate) fn mirror_of(&self, part: &PartSpec) -> Option<usize> {
-        part.locations()
-            .position(|location| matches!(location, Location::Url(url) if url.as_str() == self.url))
+        part.locations().position(|location| match location {
+            Location::Url(url) => url.as_str() == self.url,
+            Location::File { label, entry } => {
+                label == self.url && (entry.is_none() || !label.is_empty())
+            }
+        })
     }
 }
 
@@ -206,7 +211,14 @@ impl Record {
     /// The model to load without looking anything up; `None` if the record is not usable.
     pub fn spec(&self) -> Option<ModelSpec> {
         let part = |part: &PartRecord| {
-            let location = Location::Url(Url::parse(&part.url).ok()?);
+            let location = if part.url.is_empty() || part.url.starts_with(FILE_SCHEME) {
+                Location::File {
+                    label: part.url.clone(),
+                    entry: None,
+                }
+            } else {
+                Location::Url(Url::parse(&part.url).ok()?)
+            };
             Some(PartSpec::new(location, part.size))
         };
         let file = |file: &FileRecord| {
@@ -226,7 +238,7 @@ impl Record {
     }
 
     /// Whether what is stored belongs to `model`: the same files by hash where both tell, else by address.
-    pub(crate) fn matches(&self, model: &ModelSpec) -> bool {
+    pub fn matches(&self, model: &ModelSpec) -> bool {
         let same_part = |(stored, part): (&PartRecord, &PartSpec)| stored.mirror_of(part).is_some();
         let same_file = |(stored, file): (&FileRecord, &FileSpec)| {
             stored.parts.len() == file.parts.len()
@@ -252,6 +264,7 @@ impl Record {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{LocalFile, Source};
 
     fn validator(etag: Option<&str>, last_modified: Option<&str>) -> Validator {
         Validator {
@@ -307,6 +320,59 @@ mod tests {
         let text = format!(r#"{{"chunk":{{"part":0,"index":1}},"length":3,"digest":"{digest}"}}"#);
         let entry: JournalEntry = serde_json::from_str(&text).unwrap();
         assert_eq!(entry.digest, ChunkHasher::new(None).hash(b"abc"));
+    }
+
+    #[test]
+    fn a_stored_file_is_told_from_others_of_its_name() {
+        let file = |size, modified| {
+            let file = LocalFile {
+                name: "m.gguf".to_owned(),
+                size,
+                modified,
+            };
+            ModelSpec::from_source(&Source::Local(vec![file])).unwrap()
+        };
+        let model = file(Some(5), Some(7));
+        let record = Record {
+            layout: LAYOUT,
+            id: "file:m.gguf".to_owned(),
+            aliases: Vec::new(),
+            chunk_size: CHUNK_SIZE,
+            place: Place::Files,
+            key: None,
+            files: vec![FileRecord {
+                name: "m.gguf".to_owned(),
+                sha256: None,
+                parts: vec![PartRecord {
+                    url: "file:m.gguf?size=5&modified=7".to_owned(),
+                    size: Some(5),
+                    validator: Validator::default(),
+                }],
+            }],
+            complete: true,
+            created: 0.0,
+            last_used: 0.0,
+        };
+        assert!(record.matches(&model));
+        for (size, modified) in [
+            (Some(6), Some(7)),
+            (Some(5), Some(8)),
+            (Some(5), None),
+            (None, None),
+        ] {
+            assert!(!record.matches(&file(size, modified)));
+        }
+        // By its name alone it is loaded from the store, in whichever version.
+        let Source::Stored(name) = Source::parse("file:m.gguf").unwrap() else {
+            panic!("not a stored file");
+        };
+        assert!(record.answers_to(&name));
+        assert!(record.matches(&record.spec().unwrap()));
+        // What cannot be told apart is stored again each time it is at hand.
+        let mut unversioned = record;
+        unversioned.files[0].parts[0].url.clear();
+        assert!(!unversioned.matches(&file(Some(5), None)));
+        assert!(unversioned.matches(&unversioned.spec().unwrap()));
     }
 
     #[test]

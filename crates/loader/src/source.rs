@@ -14,7 +14,12 @@ pub enum Source {
     Hub(HubReference),
     /// Files or streams at hand, in any order; the caller opens them by their place in this list.
     Local(Vec<LocalFile>),
+    /// A file that was at hand once and has been stored, by its name in the store.
+    Stored(String),
 }
+
+/// What the names of stored files begin with.
+pub(crate) const FILE_SCHEME: &str = "file:";
 
 /// `hf:owner/repo…`
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,14 +48,31 @@ pub struct LocalFile {
     pub name: String,
     /// Bytes; `None` for a stream.
     pub size: Option<u64>,
+    /// When it was last changed, in Unix milliseconds, if it says so: files of one name are told apart by it.
+    pub modified: Option<u64>,
+}
+
+impl LocalFile {
+    /// The file and its version, as text; nothing where there is no telling versions apart.
+    pub(crate) fn label(&self) -> String {
+        match (self.size, self.modified) {
+            (Some(size), Some(modified)) => {
+                format!("{FILE_SCHEME}{}?size={size}&modified={modified}", self.name)
+            }
+            _ => String::new(),
+        }
+    }
 }
 
 impl Source {
-    /// Reads `https://…`, `http://…` or `hf:…`. Relative addresses must be made absolute before.
+    /// Reads `https://…`, `http://…`, `hf:…` or `file:…`. Relative addresses must be made absolute before.
     ///
     /// # Errors
     /// [`Error::InvalidSource`] with what is wrong.
     pub fn parse(text: &str) -> Result<Self, Error> {
+        if text.starts_with(FILE_SCHEME) {
+            return Ok(Self::Stored(text.to_owned()));
+        }
         match text.strip_prefix("hf:") {
             Some(reference) => parse_hub(text, reference).map(Self::Hub),
             None => Url::parse(text).map(Self::Url),

@@ -104,7 +104,7 @@ pub async fn can_run(
 ) -> Result<Ts<Prediction>, Error> {
     let (source, options) = open(&addresses, files, fetch.to_rust()?)?;
     let options = io::LoadOptions {
-        memory_only: true,
+        store: Some(false),
         ..options
     };
     let mut sink = PredictSink {

@@ -160,17 +160,21 @@ pub(crate) fn open(
     let (list, local) = files
         .into_iter()
         .map(|file| {
+            // Sizes of files and Unix milliseconds are whole numbers far below 2^53.
+            let number = |name: &str| Some(field(&file, name)?.as_f64()? as u64);
             let name = field(&file, "name").and_then(|name| name.as_string());
-            // Sizes of files are whole numbers far below 2^53.
-            let size = field(&file, "size")
-                .and_then(|size| size.as_f64())
-                .map(|size| size as u64);
+            let (size, modified) = (number("size"), number("lastModified"));
             let local = match size {
                 Some(_) => Local::Blob(file.unchecked_into()),
                 None => Local::Stream(file.unchecked_into()),
             };
             let name = name.unwrap_or_else(|| UNNAMED.to_owned());
-            (LocalFile { name, size }, local)
+            let file = LocalFile {
+                name,
+                size,
+                modified,
+            };
+            (file, local)
         })
         .unzip();
     Ok((Source::Local(list), settings.into_options(local)?))
@@ -249,7 +253,7 @@ pub async fn inspect(
 ) -> Result<Ts<ModelInfo>, Error> {
     let (source, options) = open(&addresses, files, fetch.to_rust()?)?;
     let options = io::LoadOptions {
-        memory_only: true,
+        store: Some(false),
         ..options
     };
     let mut sink = InspectSink::default();

@@ -31,9 +31,9 @@ pub struct FetchSettings {
     /// Other sources of the same model, tried in turn where the ones before have failed.
     #[tsify(optional)]
     mirrors: Vec<String>,
-    /// Keep nothing in the browser's storage.
+    /// Whether to keep the model in the browser's storage; when left out, what is downloaded is kept, and files at hand are not.
     #[tsify(optional)]
-    memory_only: bool,
+    store: Option<bool>,
     /// Remove the models that have not been used for longest where the browser's storage has no room.
     #[tsify(optional)]
     evict: bool,
@@ -52,7 +52,7 @@ impl FetchSettings {
             hub_token: self.hub_token,
             hub_endpoint: self.hub_endpoint,
             allowed_origins: self.allowed_origins,
-            memory_only: self.memory_only,
+            store: self.store,
             evict: self.evict,
             local,
         })

@@ -32,8 +32,17 @@ export interface Capabilities extends Omit<Choice, "variant"> {
   /** Bytes that one model and its cache can have at most: a 32-bit module's address space. */
   memoryLimit: number;
   storage: {
-    /** Whether models can be kept. */
+    /** Whether there is IndexedDB, without which no model can be kept. */
     indexedDB: boolean;
+    /** Whether there is the origin private file system, which is read much faster. */
+    opfs: boolean;
+    /**
+     * Where the bytes of a model will be: `"memory"` keeps nothing. Whether there is room, `models.usage()` tells; a browser that
+     * refuses all the same, as some do in private windows, is noticed by the load: `info.loaded.notStored`.
+     */
+    kind: "opfs" | "indexeddb" | "memory";
+    /** Why there. */
+    reason: string;
     /** Whether two tabs can agree on who writes. */
     locks: boolean;
   };
@@ -65,14 +74,27 @@ function accepts(module: number[]): boolean {
 
 /** Looks at what is there; loads and downloads nothing. */
 export function capabilities(): Capabilities {
-  const browser = globalThis.navigator as Partial<Navigator> | undefined;
   return {
     ...choose({}),
     processors: processors(),
     crossOriginIsolated: isIsolated(),
     memoryLimit: ADDRESS_SPACE,
-    storage: { indexedDB: typeof indexedDB === "object", locks: browser?.locks !== undefined },
+    storage: storage(),
   };
+}
+
+/** What the model store will find: `crates/web/src/io/store` looks for it, in a worker. */
+function storage(): Capabilities["storage"] {
+  const browser = globalThis.navigator as Partial<Navigator> | undefined;
+  const database = typeof indexedDB === "object" && indexedDB !== null;
+  // Synchronous handles show themselves in workers only; every browser with these two has them there.
+  const opfs = typeof globalThis.FileSystemFileHandle === "function" && browser?.storage?.getDirectory !== undefined;
+  const [kind, reason]: [Capabilities["storage"]["kind"], string] = !database
+    ? ["memory", "this browser has no IndexedDB here"]
+    : opfs
+      ? ["opfs", "this browser has a private file system"]
+      : ["indexeddb", "this browser has no private file system here"];
+  return { indexedDB: database, opfs, kind, reason, locks: browser?.locks !== undefined };
 }
 
 /** The best way to run a model here that meets the caller's wishes; its `variant` is null where there is none. */

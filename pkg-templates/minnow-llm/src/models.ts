@@ -17,10 +17,10 @@ export interface InspectOptions extends FetchOptions {
 
 /** The models kept in this browser: `Minnow.models`. */
 export class ModelStore {
-  /** Downloads a model into the store, or what is missing of it, without loading it. */
+  /** Downloads a model into the store, or what is missing of it, or copies a file there, without loading it. */
   async pull(source: ModelSource, { onProgress, signal, ...options }: PullOptions = {}): Promise<Loaded> {
     const loaded = await withWorker((client) =>
-      client.call("pull", [toSourceInput(source), toFetchSettings(options)], { signal, onEvent: onProgress, transfer: toTransfer(source) }),
+      client.call("pull", [toSourceInput(source), toFetchSettings({ store: true, ...options })], { signal, onEvent: onProgress, transfer: toTransfer(source) }),
     );
     askToKeep(loaded);
     return loaded;

@@ -4,7 +4,8 @@ import type { SourceInput } from "./worker.js";
 
 /**
  * Where a model comes from: `hf:owner/repo:QUANT`, `hf:owner/repo/file.gguf`, an address (of a split
- * set: any of its files), the addresses of all shards or raw parts, or a file, files or a stream at hand.
+ * set: any of its files), the addresses of all shards or raw parts, a file, files or a stream at hand, or `file:NAME`, a file
+ * that has been stored.
  */
 export type ModelSource = string | URL | Blob | ReadableStream<Uint8Array> | FileList | readonly (string | URL)[] | readonly Blob[];
 
@@ -20,7 +21,10 @@ export interface FetchOptions {
   allowedOrigins?: string[];
   /** Other sources of the same model, tried in turn where the ones before have failed. */
   mirrors?: (string | URL)[];
-  /** `false` keeps nothing in the browser's storage. Default true. */
+  /**
+   * Whether the model is kept in the browser's storage. Default true for what is downloaded, false for files at hand; of these
+   * `true` keeps a copy, which `file:NAME` loads the next time.
+   */
   store?: boolean;
   /** Remove the models that have not been used for longest where the browser's storage has no room. Default false. */
   evict?: boolean;
@@ -49,7 +53,7 @@ export function toFetchSettings(options: FetchOptions): FetchSettings {
     ...(hubEndpoint !== undefined && { hubEndpoint: toAddress(hubEndpoint) }),
     ...(allowedOrigins && { allowedOrigins: [...allowedOrigins] }),
     ...(mirrors && { mirrors: mirrors.map(toAddress) }),
-    ...(store === false && { memoryOnly: true }),
+    ...(store !== undefined && { store }),
     ...(evict && { evict }),
   };
 }
@@ -57,7 +61,7 @@ export function toFetchSettings(options: FetchOptions): FetchSettings {
 /** Relative addresses are the page's, not the worker's. */
 function toAddress(address: string | URL): string {
   const text = String(address);
-  if (text.startsWith("hf:")) return text;
+  if (/^(hf|file):/.test(text)) return text;
   try {
     return new URL(text, globalThis.document?.baseURI ?? globalThis.location?.href).href;
   } catch {

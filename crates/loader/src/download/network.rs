@@ -218,7 +218,7 @@ impl Download {
         let part = &self.parts[part as usize];
         match part.location() {
             Location::Url(url) => url.to_string(),
-            Location::Local(_) => self.files[part.file].name.clone(),
+            Location::File { .. } => self.files[part.file].name.clone(),
         }
     }
 }

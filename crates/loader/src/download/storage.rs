@@ -181,7 +181,7 @@ impl Download {
         let part = |part: &super::Part| PartRecord {
             url: match part.location() {
                 Location::Url(url) => url.to_string(),
-                Location::Local(_) => String::new(),
+                Location::File { label, .. } => label.clone(),
             },
             size: part.size,
             validator: part.validator.clone(),

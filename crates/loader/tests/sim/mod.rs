@@ -504,7 +504,7 @@ impl World {
 fn address(location: &Location) -> String {
     match location {
         Location::Url(url) => url.to_string(),
-        Location::Local(_) => unreachable!("no local files here"),
+        Location::File { .. } => unreachable!("no local files here"),
     }
 }
 

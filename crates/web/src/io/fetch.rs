@@ -34,7 +34,7 @@ impl<'a> Fetcher<'a> {
                 Source::Url(url) => vec![url.origin()],
                 Source::Urls(urls) => urls.iter().map(Url::origin).collect(),
                 Source::Hub(_) => vec![hub.origin()],
-                Source::Local(_) => Vec::new(),
+                Source::Local(_) | Source::Stored(_) => Vec::new(),
             },
             page_origin: globals::page_origin(),
         }
@@ -43,10 +43,14 @@ impl<'a> Fetcher<'a> {
     /// Opens bytes of a model.
     pub(super) async fn open(&self, request: &Request) -> Result<(Response, Body), Failure> {
         match &request.location {
-            Location::Local(entry) => match self.options.local.get(*entry) {
-                Some(local) => open_local(local, request),
-                None => Err(Failure::permanent("the file was not handed over")),
-            },
+            Location::File { entry, .. } => {
+                match entry.and_then(|entry| self.options.local.get(entry)) {
+                    Some(local) => open_local(local, request),
+                    None => Err(Failure::permanent(
+                        "the stored copy is damaged, and the file is not at hand: choose it once more",
+                    )),
+                }
+            }
             Location::Url(url) => {
                 let range = match request.to {
                     Some(to) => format!("bytes={}-{}", request.from, to.saturating_sub(1)),

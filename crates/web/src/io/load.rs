@@ -3,7 +3,7 @@
 use js_sys::Date;
 use loader::download::{Options, Summary};
 use loader::record::{CHUNK_SIZE, Record, Stored};
-use loader::{Digest, Download, HashKey, Source, files};
+use loader::{Digest, Download, HashKey, ModelSpec, Source, files};
 use web_sys::AbortSignal;
 
 use super::abort;
@@ -44,7 +44,8 @@ pub async fn load(
     let fetcher = Fetcher::new(options, source, &endpoint(options)?);
     let store = Store::open().await.unwrap_or_else(Store::none);
     // Files at hand need not be stored: they are there already.
-    let keep = !options.memory_only && !matches!(source, Source::Local(_));
+    let at_hand = matches!(source, Source::Local(_));
+    let keep = options.store.unwrap_or(!at_hand);
     let known = known(&store, source).await.and_then(|record| record.spec());
     let model = with_abort(resolve(source, known, options, &fetcher), signal).await?;
     if let Some(allowed) = &options.allowed_origins {
@@ -52,7 +53,7 @@ pub async fn load(
     }
     let id = model.id.clone();
     let channel = Channel::open(&id);
-    let turn = claim(&store, &id, keep, signal);
+    let turn = claim(&store, &model, keep, signal);
     let (lock, stored) = channel.follow(turn, progress).await?;
     let alone = lock.as_ref().is_some_and(Lock::is_exclusive);
     let report = |at: Progress| {
@@ -115,17 +116,22 @@ async fn known(store: &Store, source: &Source) -> Option<Record> {
 /// that stores nothing waits for nobody; chunks that go missing under it are fetched.
 async fn claim(
     store: &Store,
-    id: &str,
+    model: &ModelSpec,
     keep: bool,
     signal: Option<&AbortSignal>,
 ) -> Result<(Option<Lock>, Option<Stored>), Error> {
+    let id = &model.id;
     let stored = async || store.stored(id).await.map_err(store_failed);
     if !keep {
         return Ok((None, stored().await?));
     }
     let shared = Lock::acquire(id, Mode::Shared, signal).await?;
     let found = stored().await?;
-    if found.as_ref().is_some_and(|stored| stored.record.complete) {
+    let is_usable = |record: &Record| record.complete && record.matches(model);
+    if found
+        .as_ref()
+        .is_some_and(|stored| is_usable(&stored.record))
+    {
         return Ok((Some(shared), found));
     }
     drop(shared);

@@ -51,8 +51,8 @@ pub struct LoadOptions {
     pub allowed_origins: Option<Vec<String>>,
     /// Where else the model is, tried in turn where what comes before fails.
     pub mirrors: Vec<Source>,
-    /// Leave nothing in the store.
-    pub memory_only: bool,
+    /// Whether to keep the model in the store; `None` keeps what is downloaded, and leaves files at hand where they are.
+    pub store: Option<bool>,
     /// Remove models that have not been used for longest where the store has no room.
     pub evict: bool,
     /// What the entries of [`loader::Source::Local`] are, in the same order.
