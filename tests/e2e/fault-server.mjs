@@ -206,7 +206,8 @@ export async function startFaultServer({ root, mounts = {}, port = 0, isolated =
     const etag = fault.etag ?? `"${createHash("sha256").update(bytes).digest("hex").slice(0, 16)}"`;
     const headers = {
       "Accept-Ranges": "bytes",
-      "Cache-Control": "no-cache",
+      // What comes from a folder stays in the browser's cache, as a page that works without a network has it.
+      "Cache-Control": files.has(url.pathname) ? "no-cache" : "max-age=3600",
       "Content-Type": TYPES[extname(url.pathname)] ?? "application/octet-stream",
       ETag: etag,
       "Last-Modified": LAST_MODIFIED,

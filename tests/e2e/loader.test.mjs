@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import { describe } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { test } from "./limits.mjs";
-import { BIG, big, load, models, mustLeaveNothing, mustLoad, openPage, page, requests, server, stored, tiny } from "./loading.mjs";
+import { test, until } from "./limits.mjs";
+import { BIG, big, context, inFirefox, load, models, mustFail, mustLeaveNothing, mustLoad, openPage, page, requests, server, stored, tiny } from "./loading.mjs";
 import { CHUNK, blank, flipBit, forget } from "./tamper.mjs";
 
 const rangeLength = (range) => {
@@ -217,6 +217,44 @@ describe("aborting", () => {
     }, BIG);
     assert.deepEqual(result.names, ["AbortError", "AbortError"]);
     assert.match(result.text, /Paris/);
+  });
+});
+
+describe("without a network", () => {
+  const skip = inFirefox && "it takes the network away from pages, but not from what their workers know of it";
+  test("a stored model loads; one that is not, or in part, is an error that says so", { skip }, async () => {
+    const { text } = await mustLoad("/tiny.gguf");
+    server.fault(BIG, { stallAtByte: 20 << 20 });
+    const doomed = await openPage();
+    load(BIG, {}, doomed).catch(() => {});
+    await until("a part of the other", async () => (await models())[0]?.stored >= 10 << 20);
+    await doomed.close();
+    server.clearFaults();
+    await context.setOffline(true);
+    const warm = await mustLoad("/tiny.gguf");
+    assert.deepEqual([warm.loaded.downloaded, warm.text], [0, text]);
+    for (const source of ["/never-seen.gguf", BIG, "hf:owner/model:Q4_1"]) {
+      const error = await mustFail(source, "download_failed");
+      assert.match(error.message, /offline/);
+    }
+    await context.setOffline(false);
+    const { loaded } = await mustLoad(BIG);
+    assert.ok(loaded.read >= 10 << 20, `${loaded.read} bytes were read`);
+  });
+
+  test("a download waits for it to come back, and goes on where it was", { skip }, async () => {
+    server.fault(BIG, { rate: 20e6 });
+    const loading = mustLoad(BIG);
+    await stored(10 << 20);
+    await context.setOffline(true);
+    // Longer than all attempts would take, were they made.
+    await sleep(5000);
+    const asked = requests(BIG).length;
+    await sleep(1000);
+    assert.equal(requests(BIG).length, asked, "requests were made without a network");
+    await context.setOffline(false);
+    const { loaded } = await loading;
+    assert.deepEqual([loaded.downloaded, loaded.stored], [big.length, true]);
   });
 });
 

@@ -13,7 +13,7 @@ import { PACKAGE, PAGE, loadIn, modelsIn } from "./pages.mjs";
 const TINY = new URL("../fixtures/models/tiny/", import.meta.url);
 export const BIG = "/smollm2.gguf";
 /** With MINNOW_BROWSER=firefox these tests run in stock Firefox instead of Chromium. */
-const inFirefox = process.env.MINNOW_BROWSER === "firefox";
+export const inFirefox = process.env.MINNOW_BROWSER === "firefox";
 let browser;
 export let server;
 /** Another origin with the same files. */

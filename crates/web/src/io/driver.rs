@@ -42,6 +42,10 @@ pub(super) struct Means<'a> {
 enum Done {
     /// The caller's signal.
     Aborted,
+    /// There is no network, and never was.
+    Offline {
+        reason: String,
+    },
     Event(Event),
     /// A change of the store, with the event it is to be told as, if any.
     Changed(Option<Event>),
@@ -75,6 +79,8 @@ struct Driver<'a> {
     hasher: ChunkHasher,
     /// Changes of the store that are under way.
     changes: usize,
+    /// Whether anything has been answered.
+    reached: bool,
 }
 
 /// Runs `plan` to its end. Dropping the future ends every request; what has been written stays good.
@@ -94,6 +100,7 @@ pub(super) async fn run(
         buffers: Buffers::default(),
         hasher: plan.hasher(),
         changes: 0,
+        reached: false,
     };
     let signal = means.signal.cloned();
     driver.tasks.push(Box::pin(async {
@@ -223,16 +230,17 @@ impl<'a> Driver<'a> {
             Action::Release { bytes } => {
                 self.held.remove(&bytes);
             }
-            Action::Wait {
-                token,
-                ms,
-                reason: _,
-            } => self.task(async move {
-                // A wait of minutes fits a double.
-                Sleep::ms(ms as f64).wait().await;
-                globals::online().await;
-                Done::Event(Event::Woke { token })
-            }),
+            Action::Wait { token, ms, reason } => {
+                if !self.reached && !globals::is_online() {
+                    return self.task(async move { Done::Offline { reason } });
+                }
+                self.task(async move {
+                    // A wait of minutes fits a double.
+                    Sleep::ms(ms as f64).wait().await;
+                    globals::online().await;
+                    Done::Event(Event::Woke { token })
+                });
+            }
             // The loop sees to these itself.
             Action::Judge | Action::Deliver { .. } | Action::Save { .. } => {}
         }
@@ -262,6 +270,7 @@ impl<'a> Driver<'a> {
     fn settle(&mut self, done: Done) -> Result<Option<Event>, Error> {
         match done {
             Done::Aborted => Err(Error::Aborted),
+            Done::Offline { reason } => Err(globals::offline(&reason)),
             Done::Event(event) => Ok(Some(event)),
             Done::Changed(event) => {
                 self.changes -= 1;
@@ -271,6 +280,7 @@ impl<'a> Driver<'a> {
                 token,
                 result: Ok((response, body)),
             } => {
+                self.reached = true;
                 if self.open.contains(&token) {
                     self.bodies.insert(token, body);
                 }

@@ -5,7 +5,9 @@ use js_sys::{Function, Object, Promise, Reflect};
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
-use web_sys::{EventTarget, IdbFactory, RequestInit, StorageManager};
+use web_sys::{IdbFactory, RequestInit, StorageManager};
+
+use crate::{Error, ErrorCode};
 
 #[wasm_bindgen]
 extern "C" {
@@ -99,17 +101,30 @@ pub(super) async fn within<T>(ms: f64, work: impl Future<Output = T>) -> Option<
     }
 }
 
-/// Waits until the browser has a network to use, as far as it knows.
+/// Time between two looks at whether there is a network, in milliseconds.
+const LOOK_MS: f64 = 500.0;
+
+/// Whether the browser has a network to use, as far as it knows.
+pub(super) fn is_online() -> bool {
+    global(&["navigator", "onLine"]) != Some(JsValue::FALSE)
+}
+
+/// What a load comes to that would have to wait for a network before anything has come.
+pub(super) fn offline(reason: &str) -> Error {
+    Error::new(
+        ErrorCode::DownloadFailed,
+        format!(
+            "the model is not stored whole, and the browser is offline: load it again with a network ({reason})"
+        ),
+    )
+}
+
+/// Waits until the browser has a network to use, as far as it knows. Browsers do not reliably tell workers when that
+/// changes, so that it is looked at again and again.
 pub(super) async fn online() {
-    if global(&["navigator", "onLine"]) != Some(JsValue::FALSE) {
-        return;
+    while !is_online() {
+        Sleep::ms(LOOK_MS).wait().await;
     }
-    let back = Promise::new(&mut |resolve, _| {
-        let scope: EventTarget = js_sys::global().unchecked_into();
-        // Adding a listener does not fail; the promise takes the first call only.
-        let _ = scope.add_event_listener_with_callback("online", &resolve);
-    });
-    let _ = JsFuture::from(back).await;
 }
 
 /// What a JavaScript error says, for people.

@@ -89,6 +89,9 @@ async fn list(url: &Url, fetcher: &Fetcher<'_>) -> Result<Vec<u8>, Error> {
             Err(Setback::Over(error)) => return Err(error.into()),
             Err(Setback::Again { reason, after_ms }) => (reason, after_ms),
         };
+        if !globals::is_online() {
+            return Err(globals::offline(&reason));
+        }
         match retry.failed(after_ms) {
             // Milliseconds of a wait fit a double exactly.
             Some(ms) => {
