@@ -4,7 +4,7 @@ import { describe } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { test, until } from "./limits.mjs";
 import { BIG, big, context, inFirefox, load, models, mustFail, mustLeaveNothing, mustLoad, openPage, page, requests, server, stored, tiny } from "./loading.mjs";
-import { CHUNK, blank, flipBit, forget } from "./tamper.mjs";
+import { CHUNK, blank, flipBit, forget, tamper } from "./tamper.mjs";
 
 const rangeLength = (range) => {
   const [, first, last] = /^bytes=(\d+)-(\d*)$/.exec(range);
@@ -141,6 +141,48 @@ describe("the store", () => {
     assert.equal(loaded.stored, false);
     assert.equal(loaded.notStored, undefined);
     assert.deepEqual(await models(), []);
+  });
+});
+
+describe("storage", () => {
+  test("is asked to be kept once, when the first model is stored", async () => {
+    const asks = () =>
+      page.evaluate(() => {
+        const before = navigator.storage.asked ?? 0;
+        navigator.storage.persist = async () => {
+          navigator.storage.asked = (navigator.storage.asked ?? 0) + 1;
+          return false;
+        };
+        return before;
+      });
+    await asks();
+    await mustLoad("/tiny.gguf", { store: false });
+    assert.equal(await asks(), 0, "nothing is stored yet");
+    server.setFile("/second.gguf", tiny["llama-f32"]);
+    for (const source of ["/tiny.gguf", "/second.gguf", "/tiny.gguf"]) {
+      assert.equal((await mustLoad(source)).loaded.stored, true);
+      assert.equal(await asks(), 1, source);
+    }
+    await page.reload();
+    await asks();
+    await mustLoad("/tiny.gguf");
+    assert.equal(await asks(), 0, "what was stored before is no reason to ask again");
+  });
+
+  test("is said to be where models are then stored", async () => {
+    const { storage } = await page.evaluate(async () => (await import("/pkg/index.js")).Minnow.capabilities());
+    const { loaded } = await mustLoad("/tiny.gguf");
+    const place = await tamper(page, async ({ table, done }, id) => (await done(table("models").get(id))).place, loaded.id);
+    assert.deepEqual([storage.kind, storage.opfs, storage.indexedDB, storage.locks], ["opfs", true, true, true]);
+    assert.equal(place, "files");
+    const without = await page.evaluate(async () => {
+      Object.defineProperty(navigator.storage, "getDirectory", { value: undefined });
+      const { Minnow } = await import("/pkg/index.js");
+      const first = Minnow.capabilities().storage;
+      Object.defineProperty(window, "indexedDB", { value: undefined });
+      return [first.kind, Minnow.capabilities().storage.kind];
+    });
+    assert.deepEqual(without, ["indexeddb", "memory"]);
   });
 });
 
