@@ -2,6 +2,7 @@
 //!
 //! `docs/packaging.md` says why the package is the way it is.
 
+mod order;
 mod sizes;
 mod wasm;
 

@@ -1,4 +1,4 @@
-//! The wasm module, once per variant: cargo, then wasm-bindgen, then wasm-opt.
+//! The wasm module, once per variant: cargo, then wasm-bindgen, then wasm-opt and an order that gzips well.
 
 use std::env;
 use std::fs;
@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use sha2::{Digest, Sha256};
 
+use super::order;
 use crate::project::{Project, output, run, say};
 use crate::tools;
 
@@ -145,15 +146,54 @@ pub(super) fn build(project: &Project, variant: &Variant, template: &Path) -> Re
         .arg(&compiled))?;
     strip_comments(project, template, &folder)?;
     let module = folder.join(MODULE);
-    run(tools::node(project)?
-        .arg(template.join("node_modules/binaryen/bin/wasm-opt"))
-        .arg("-O3")
-        .args(variant.optimizer_features())
-        .arg(&module)
-        .arg("--output")
-        .arg(&module))?;
+    optimize(project, variant, template, &module)?;
     fs::write(&stamp, made_from).with_context(|| format!("cannot write {}", stamp.display()))?;
     Ok(folder)
+}
+
+/// wasm-opt's passes that make the module smaller gzipped, in the order that does so most.
+///
+/// Its levels (`-O3`, `-Oz`) make fewer bytes that gzip to 7 % more: they inline functions that have one caller, and number
+/// locals by how often they are used or share them, each of which makes similar code different. What they do for
+/// speed, LLVM has done: the kernels are no slower without.
+const PASSES: [&str; 14] = [
+    "--optimize-level=2",
+    "--shrink-level=2",
+    "--duplicate-function-elimination",
+    "--optimize-instructions",
+    "--remove-unused-brs",
+    "--merge-blocks",
+    "--remove-unused-names",
+    "--rse",
+    "--dae-optimizing",
+    "--duplicate-function-elimination",
+    "--simplify-locals",
+    "--vacuum",
+    "--code-folding",
+    "--remove-unused-module-elements",
+];
+
+/// Makes the module smaller, and puts its functions into an order that gzips well.
+fn optimize(project: &Project, variant: &Variant, template: &Path, module: &Path) -> Result<()> {
+    let with = |passes: &[&str]| -> Result<()> {
+        run(tools::node(project)?
+            .arg(template.join("node_modules/binaryen/bin/wasm-opt"))
+            .args(variant.optimizer_features())
+            .args(passes)
+            .arg(module)
+            .arg("--output")
+            .arg(module))
+    };
+    with(&PASSES)?;
+    let optimized =
+        fs::read(module).with_context(|| format!("cannot read {}", module.display()))?;
+    fs::write(module, order::name_in_order(&optimized)?)
+        .with_context(|| format!("cannot write {}", module.display()))?;
+    with(&[
+        "--reorder-functions-by-name",
+        "--strip-producers",
+        "--strip-target-features",
+    ])
 }
 
 /// Comments are for editors, which read them in the declarations; without those of the glue a page downloads 2 KB less.
@@ -203,6 +243,7 @@ fn fingerprint(compiled: &Path, template: &Path) -> Result<String> {
         digest.update(fs::read(path).with_context(|| format!("cannot read {}", path.display()))?);
     }
     digest.update(include_bytes!("wasm.rs"));
+    digest.update(include_bytes!("order.rs"));
     Ok(digest
         .finalize()
         .iter()
