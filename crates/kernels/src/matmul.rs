@@ -7,10 +7,11 @@ use crate::bands::Bands;
 use crate::decode::MatVec;
 use crate::isa::{Isa, Simd, Task};
 use crate::layout::{GROUP, Layout, with_layout};
-use crate::pool::{for_each_chunk, for_each_item};
+use crate::pool::for_each_item;
 use crate::prefill::{MatMul, PANEL_ROWS};
 use crate::prepared::TILE;
-use crate::{Activations, Matrix, Pool};
+use crate::products::{Product, each_with};
+use crate::{Activations, Matrix, Pool, Serial};
 
 /// Parts per thread of a matrix–matrix product: more than one, so that a thread that is slower gets less to do.
 const PARTS_PER_THREAD: usize = 4;
@@ -55,7 +56,7 @@ pub fn matmul_with(isa: Isa, pool: &dyn Pool, w: &Matrix, x: &mut Activations, o
     matmul_rows_with(isa, pool, w, 0..w.rows(), x, out);
 }
 
-fn matmul_rows_with(
+pub(crate) fn matmul_rows_with(
     isa: Isa,
     pool: &dyn Pool,
     w: &Matrix,
@@ -63,6 +64,30 @@ fn matmul_rows_with(
     x: &mut Activations,
     out: &mut [f32],
 ) {
+    if x.rows() == 1 {
+        return each_with(isa, pool, &mut [Product::of_rows(w, rows, out)], x);
+    }
+    check_shapes(w, &rows, x, out.len());
+    if out.is_empty() {
+        return;
+    }
+    with_layout!(w.format(), L => {
+        let per_group = w.blocks_per_group::<L>();
+        let groups = rows.start / GROUP..rows.end.div_ceil(GROUP);
+        let weights = Weights::<L> {
+            blocks: &w.blocks::<L>()[groups.start * per_group..groups.end * per_group],
+            per_group,
+            rows: rows.len(),
+        };
+        mat_mul(isa, pool, &weights, x, out);
+    });
+}
+
+/// Sees to it that `rows` of `w` can be multiplied with `x`, with `len` results.
+///
+/// # Panics
+/// If they cannot.
+pub(crate) fn check_shapes(w: &Matrix, rows: &Range<usize>, x: &Activations, len: usize) {
     assert_eq!(
         x.cols(),
         w.cols(),
@@ -75,27 +100,37 @@ fn matmul_rows_with(
         "rows {rows:?} of {} are not whole groups of {GROUP}",
         w.rows()
     );
-    assert_eq!(
-        out.len(),
-        x.rows() * rows.len(),
-        "the output must be [m, rows]"
-    );
-    if out.is_empty() {
-        return;
-    }
+    assert_eq!(len, x.rows() * rows.len(), "the output must be [m, rows]");
+}
+
+/// Prepares the one row of `x` for [`mat_vec`] with matrices of the format of `w`.
+pub(crate) fn prepare_row(isa: Isa, w: &Matrix, x: &mut Activations) {
+    // One row is not worth waking other threads.
+    with_layout!(w.format(), L => isa.run(Prepare::<L, 1> {
+        isa,
+        pool: &Serial,
+        x,
+        layout: PhantomData,
+    }));
+}
+
+/// Some groups of rows of `w`, times the one row of `x`, which has been prepared for it.
+pub(crate) fn mat_vec(
+    isa: Isa,
+    w: &Matrix,
+    groups: Range<usize>,
+    x: &Activations,
+    out: &mut [f32],
+) {
     with_layout!(w.format(), L => {
         let per_group = w.blocks_per_group::<L>();
-        let groups = rows.start / GROUP..rows.end.div_ceil(GROUP);
-        let weights = Weights::<L> {
+        isa.run(MatVec::<L> {
             blocks: &w.blocks::<L>()[groups.start * per_group..groups.end * per_group],
             per_group,
-            rows: rows.len(),
-        };
-        if x.rows() == 1 {
-            mat_vec(isa, pool, &weights, x, out);
-        } else {
-            mat_mul(isa, pool, &weights, x, out);
-        }
+            acts: x,
+            out,
+            layout: PhantomData,
+        });
     });
 }
 
@@ -104,37 +139,6 @@ struct Weights<'a, L: Layout> {
     blocks: &'a [L::Block],
     per_group: usize,
     rows: usize,
-}
-
-/// One row of activations: threads take consecutive row groups.
-fn mat_vec<L: Layout>(
-    isa: Isa,
-    pool: &dyn Pool,
-    w: &Weights<L>,
-    x: &mut Activations,
-    out: &mut [f32],
-) {
-    isa.run(Prepare::<L, 1> {
-        isa,
-        pool,
-        x,
-        layout: PhantomData,
-    });
-    let (blocks, per_group) = (w.blocks, w.per_group);
-    let groups = w.rows.div_ceil(GROUP);
-    let groups_per_part = groups.div_ceil(pool.threads());
-    for_each_chunk(pool, out, groups_per_part * GROUP, &|part, out| {
-        let first = part * groups_per_part;
-        let groups = out.len().div_ceil(GROUP);
-        let blocks = &blocks[first * per_group..][..groups * per_group];
-        isa.run(MatVec::<L> {
-            blocks,
-            per_group,
-            acts: x,
-            out,
-            layout: PhantomData,
-        });
-    });
 }
 
 /// Several rows of activations: threads draw parts of consecutive panels.

@@ -5,10 +5,16 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::shared::Shared;
+
 /// Runs the parts of one kernel call and returns when all are done.
 ///
 /// A kernel never asks which pool it was given; it only uses [`Pool::threads`] to decide how finely to cut.
-pub trait Pool: Send + Sync {
+///
+/// # Safety
+/// [`Pool::run`] calls each part once, neither twice nor after it has returned: parts write to places of their own, which
+/// nothing else keeps apart.
+pub unsafe trait Pool: Send + Sync {
     /// How many parts can be in progress at a time; at least 1.
     fn threads(&self) -> usize;
 
@@ -21,7 +27,8 @@ pub trait Pool: Send + Sync {
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Serial;
 
-impl Pool for Serial {
+// SAFETY: the loop calls each part once.
+unsafe impl Pool for Serial {
     fn threads(&self) -> usize {
         1
     }
@@ -34,7 +41,8 @@ impl Pool for Serial {
 }
 
 /// A pool that somebody else has a hand on too, to limit it.
-impl<P: Pool> Pool for Arc<P> {
+// SAFETY: that of `P`.
+unsafe impl<P: Pool> Pool for Arc<P> {
     fn threads(&self) -> usize {
         (**self).threads()
     }
@@ -55,12 +63,33 @@ pub fn for_each_chunk<T: Send>(
     chunk: usize,
     job: &(dyn Fn(usize, &mut [T]) + Sync),
 ) {
-    for_each_item(pool, data.chunks_mut(chunk).enumerate(), &|(
-        index,
-        piece,
-    )| {
+    let chunks = data.len().div_ceil(chunk);
+    let data = Shared::new(data);
+    pool.run(chunks, &|index| {
+        let start = index * chunk;
+        // SAFETY: the pool calls each part once, and chunks do not overlap.
+        let piece = unsafe { data.range(start..data.len().min(start + chunk)) };
         job(index, piece);
     });
+}
+
+/// Elements of a row-wise operation that a thread takes at a time: some microseconds of work, a multiple of what it costs to
+/// hand out. A batch of one token is not handed out at all.
+const ELEMENTS_PER_CHUNK: usize = 8192;
+
+/// Hands the rows of `values`, `width` long, to `job` from the threads of `pool`, some whole rows at a time with the place of
+/// their first element; what is little stays on this thread.
+pub fn for_rows(
+    pool: &dyn Pool,
+    values: &mut [f32],
+    width: usize,
+    job: &(dyn Fn(usize, &mut [f32]) + Sync),
+) {
+    let chunk = (ELEMENTS_PER_CHUNK / width).max(1) * width;
+    if values.len() <= chunk {
+        return job(0, values);
+    }
+    for_each_chunk(pool, values, chunk, &|index, rows| job(index * chunk, rows));
 }
 
 /// Hands every item of `items` to `job` from the threads of `pool`. Items are drawn one at a time, under a lock,

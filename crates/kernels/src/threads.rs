@@ -242,7 +242,8 @@ impl Threads {
     }
 }
 
-impl Pool for Threads {
+// SAFETY: parts are drawn from a counter that is set once for each job, and `run` returns when everybody has left it.
+unsafe impl Pool for Threads {
     fn threads(&self) -> usize {
         self.crew.active.load(Ordering::Relaxed)
     }

@@ -78,7 +78,7 @@ impl Plan {
             + 2 * config.embedding_length
             + config.heads * config.key_length
             + config.kv_heads * (config.key_length + config.value_length)
-            + 2 * config.feed_forward_length
+            + config.feed_forward_length
             + ropes * config.rope.dims;
         let float_bytes = size_of::<f32>() as u64;
         let row_bytes =

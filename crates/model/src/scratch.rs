@@ -152,8 +152,6 @@ pub(crate) struct Scratch {
     /// `[rows, heads · value_length]`
     pub(crate) attended: Activations,
     /// `[rows, feed_forward_length]`
-    pub(crate) gate: Vec<f32>,
-    /// `[rows, feed_forward_length]`
     pub(crate) up: Vec<f32>,
     /// `[rows, feed_forward_length]`
     pub(crate) gated: Activations,
@@ -181,7 +179,6 @@ impl Scratch {
                 rows,
                 config.kv_heads * config.value_length,
             ),
-            (&mut self.gate, rows, config.feed_forward_length),
             (&mut self.up, rows, config.feed_forward_length),
             (&mut self.delta, rows, config.embedding_length),
             (&mut self.logits, logits, 1),
@@ -204,7 +201,6 @@ impl Scratch {
             &self.queries,
             &self.keys,
             &self.values,
-            &self.gate,
             &self.up,
             &self.delta,
             &self.logits,

@@ -5,8 +5,10 @@
 mod encoder;
 mod mixture;
 
-use kernels::activation::Activation;
-use kernels::{Activations, Matrix, Pool, activation, attention, for_each_chunk, matmul, norm};
+use kernels::{
+    Activations, Matrix, Pool, Product, activation, attention, for_rows, matmul, matmul_each,
+    matmul_pair, norm,
+};
 
 use crate::Config;
 use crate::cache::{Cache, Place};
@@ -15,10 +17,6 @@ use crate::scratch::Scratch;
 use crate::weights::{Attention, FeedForward, Linear, Model};
 
 pub(crate) use mixture::MixtureScratch;
-
-/// Elements of a row-wise operation that a thread takes at a time: some microseconds of work, a multiple of what it costs to
-/// hand out. A batch of one token is not handed out at all.
-const ELEMENTS_PER_CHUNK: usize = 8192;
 
 /// One forward pass under way.
 pub(crate) struct Step<'a> {
@@ -82,13 +80,18 @@ impl<'a> Step<'a> {
     /// `queries, keys, values = W · normed + b`
     pub(crate) fn project_queries_keys_values(&mut self, weights: &Attention) {
         let scratch = &mut *self.scratch;
-        for (linear, out) in [
+        let mut all = [
             (&weights.query, &mut scratch.queries),
             (&weights.key, &mut scratch.keys),
             (&weights.value, &mut scratch.values),
-        ] {
+        ];
+        let mut products = all.each_mut().map(|(linear, out)| {
             out.resize(self.rows * linear.weight.rows(), 0.0);
-            project(self.pool, linear, &mut scratch.normed, out);
+            Product::new(&linear.weight, out)
+        });
+        matmul_each(self.pool, &mut products, &mut scratch.normed);
+        for (linear, out) in all {
+            adjust(linear, out);
         }
     }
 
@@ -187,26 +190,29 @@ impl<'a> Step<'a> {
     pub(crate) fn project_gated(&mut self, weights: &FeedForward) {
         let scratch = &mut *self.scratch;
         let width = self.config.feed_forward_length;
-        // A network without a gate is one whose gate multiplies ones.
-        let gate = weights.gate.as_ref().unwrap_or(&weights.up);
-        scratch.gate.resize(self.rows * width, 0.0);
-        project(self.pool, gate, &mut scratch.normed, &mut scratch.gate);
-        scratch.up.resize(self.rows * width, 0.0);
-        if weights.gate.is_some() {
-            project(self.pool, &weights.up, &mut scratch.normed, &mut scratch.up);
-        } else {
-            scratch.up.fill(1.0);
-        }
-        let gated = scratch.gated.reset(self.rows, width);
         let activation = self.config.activation;
-        apply_gate(
-            self.pool,
-            activation,
-            &scratch.gate,
-            &scratch.up,
-            width,
-            gated,
-        );
+        let (x, up) = (&mut scratch.normed, &mut scratch.up);
+        let gated = scratch.gated.reset(self.rows, width);
+        up.resize(self.rows * width, 0.0);
+        match &weights.gate {
+            Some(gate) => {
+                let pair = [(gate, &mut *gated), (&weights.up, up)];
+                let pair = pair.map(|(linear, out)| Product::new(&linear.weight, out));
+                matmul_pair(self.pool, pair, x, &|start, gated, up| {
+                    adjust_from(gate, start, gated);
+                    adjust_from(&weights.up, start, up);
+                    activation::gated_in_place(activation, gated, up);
+                });
+            }
+            // A network without a gate is one whose gate multiplies ones.
+            None => {
+                project(self.pool, &weights.up, x, gated);
+                up.fill(1.0);
+                for_rows(self.pool, gated, width, &|start, gated| {
+                    activation::gated_in_place(activation, gated, &up[start..][..gated.len()]);
+                });
+            }
+        }
     }
 
     /// `gated = RMSNorm(gated) · weight`
@@ -326,25 +332,22 @@ pub(crate) fn project(pool: &dyn Pool, linear: &Linear, x: &mut Activations, out
         return;
     }
     matmul(pool, &linear.weight, x, out);
+    adjust(linear, out);
+}
+
+/// `out = scale · out + b` for whole rows.
+fn adjust(linear: &Linear, out: &mut [f32]) {
+    adjust_from(linear, 0, out);
+}
+
+/// [`adjust`] for whole rows, or a part of one, whose first element is the `start`th of all.
+fn adjust_from(linear: &Linear, start: usize, out: &mut [f32]) {
     if linear.scale != 1.0 {
         out.iter_mut().for_each(|out| *out *= linear.scale);
     }
-    add_bias(out, &linear.bias);
-}
-
-/// `out = activation(gate) ⊙ up`, rows of `width`.
-fn apply_gate(
-    pool: &dyn Pool,
-    activation: Activation,
-    gate: &[f32],
-    up: &[f32],
-    width: usize,
-    out: &mut [f32],
-) {
-    for_rows(pool, out, width, &|start, out| {
-        let [gate, up] = [gate, up].map(|x| &x[start..][..out.len()]);
-        activation::gated(activation, gate, up, out);
-    });
+    if let Some(start) = start.checked_rem(linear.bias.len()) {
+        add_bias(out, &linear.bias[start..]);
+    }
 }
 
 /// Adds `bias` to every row; an empty one stands for none.
@@ -352,24 +355,9 @@ fn add_bias(rows: &mut [f32], bias: &[f32]) {
     if bias.is_empty() {
         return;
     }
-    for row in rows.chunks_exact_mut(bias.len()) {
+    for row in rows.chunks_mut(bias.len()) {
         add(row, bias);
     }
-}
-
-/// Hands the rows of `values`, `width` long, to `job` from the threads of `pool`, some whole rows at a time with the place of
-/// their first element; what is little stays on this thread.
-fn for_rows(
-    pool: &dyn Pool,
-    values: &mut [f32],
-    width: usize,
-    job: &(dyn Fn(usize, &mut [f32]) + Sync),
-) {
-    let chunk = (ELEMENTS_PER_CHUNK / width).max(1) * width;
-    if values.len() <= chunk {
-        return job(0, values);
-    }
-    for_each_chunk(pool, values, chunk, &|index, rows| job(index * chunk, rows));
 }
 
 fn add(to: &mut [f32], from: &[f32]) {

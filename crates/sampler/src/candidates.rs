@@ -32,6 +32,9 @@ pub(crate) struct Candidates {
 /// Below this many, a partial selection costs more than it saves.
 const SMALLEST_SELECTION: usize = 64;
 
+/// Logits that are passed over together where none of them is among the most likely.
+const RUN: usize = 32;
+
 /// A sorted prefix that turned out too short is made this many times as long.
 const PREFIX_GROWTH: usize = 4;
 
@@ -67,26 +70,38 @@ impl Candidates {
         // lower id.
         let mut threshold = f32::NEG_INFINITY;
         let mut adjustments = adjustments.iter().peekable();
-        for (token, &logit) in (0u32..).zip(logits) {
-            let logit = match adjustments.next_if(|adjustment| adjustment.token == token) {
-                Some(adjustment) => adjustment.apply(logit),
-                None => logit,
-            };
-            if logit > threshold && logit < f32::INFINITY {
-                self.items.push(Candidate { id: token, logit });
-                if self.items.len() >= full && keep < self.items.len() {
-                    self.truncate_to(keep);
-                    threshold = self
-                        .items
-                        .iter()
-                        .map(|item| item.logit)
-                        .fold(f32::INFINITY, f32::min);
+        for (first, run) in (0u32..).step_by(RUN).zip(logits.chunks(RUN)) {
+            let is_adjusted = adjustments
+                .peek()
+                .is_some_and(|next| (next.token as usize) < first as usize + RUN);
+            // Without a branch for each, so that the comparisons are vectorized. Undefined values are not below it.
+            let all_below = run
+                .iter()
+                .fold(true, |all, &logit| all & (logit <= threshold));
+            if all_below && !is_adjusted {
+                continue;
+            }
+            for (token, &logit) in (first..).zip(run) {
+                let logit = match adjustments.next_if(|adjustment| adjustment.token == token) {
+                    Some(adjustment) => adjustment.apply(logit),
+                    None => logit,
+                };
+                if logit > threshold && logit < f32::INFINITY {
+                    self.items.push(Candidate { id: token, logit });
+                    if self.items.len() >= full && keep < self.items.len() {
+                        self.truncate_to(keep);
+                        threshold = self
+                            .items
+                            .iter()
+                            .map(|item| item.logit)
+                            .fold(f32::INFINITY, f32::min);
+                    }
+                } else if logit.is_nan() || logit == f32::INFINITY {
+                    return Err(Error::NotFinite {
+                        token,
+                        value: logit,
+                    });
                 }
-            } else if logit.is_nan() || logit == f32::INFINITY {
-                return Err(Error::NotFinite {
-                    token,
-                    value: logit,
-                });
             }
         }
         if self.items.is_empty() {

@@ -10,11 +10,12 @@ use wasm_bindgen::JsValue;
 
 use crate::clock::Performance;
 use crate::io::TensorSink;
-use crate::rehearsal::{Tuned, WarmUp};
+use crate::rehearsal::WarmUp;
 use crate::request::Prompt;
 use crate::requirements::{Needs, memory_limit};
 use crate::settings::EngineSettings;
-use crate::{Error, ModelInfo, threads};
+use crate::threads::{self, Stepper};
+use crate::{Error, ModelInfo};
 
 /// Milliseconds that prompts are computed for at a time, before the worker looks at its messages and at what has arrived.
 const TURN_MS: f64 = 25.0;
@@ -54,11 +55,10 @@ impl ModelSink {
         }
     }
 
-    /// The engine, once all tensors are there, and how many threads it was found to need, where that was to be found.
-    pub(crate) fn finish(self) -> Result<(Engine, ModelInfo, Option<Tuned>), Error> {
+    /// The engine, once all tensors are there, and what steps it.
+    pub(crate) fn finish(self) -> Result<(Engine, ModelInfo, Stepper), Error> {
         let begun = self.begun.ok_or(model::Error::NoHeader)?;
-        let warm_up = begun.warm_up.filter(|_| self.settings.tunes_threads());
-        let tuned = warm_up.and_then(|warm_up| warm_up.tune(&begun.builder, &self.pool));
+        let stepper = Stepper::new(Arc::clone(&self.pool), self.settings.tunes_threads());
         let (tokenizer, template) = (Arc::new(begun.tokenizer), begun.template);
         let model = Arc::new(begun.builder.finish()?);
         let (options, pool, clock) = (begun.options, Box::new(self.pool), Box::new(Performance));
@@ -68,7 +68,7 @@ impl ModelSink {
             }
             None => Engine::new(model, tokenizer, template, options, pool, clock),
         };
-        Ok((engine?, begun.info, tuned))
+        Ok((engine?, begun.info, stepper))
     }
 }
 

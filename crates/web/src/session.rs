@@ -13,8 +13,8 @@ use crate::answer::Answer;
 use crate::event::{StepEvent, TokenLogprobs, TokenProbability};
 use crate::io::Loaded;
 use crate::loading::LoadTimes;
-use crate::rehearsal::Tuned;
 use crate::request::{ChatInput, GenerateRequest, Prompt};
+use crate::threads::Stepper;
 use crate::{Error, ErrorReport, Metrics, ModelInfo};
 
 /// Why an answer ended that calls tools, by OpenAI's name.
@@ -49,24 +49,18 @@ pub struct SessionInfo {
     pub load: LoadTimes,
     /// Bytes taken now.
     pub memory: Memory,
-    /// Threads that compute, where that was measured.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[tsify(optional)]
-    pub threads: Option<usize>,
-    /// What was measured.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[tsify(optional)]
-    pub threads_reason: Option<String>,
+    /// Threads that compute now.
+    pub threads: usize,
 }
 
 /// A loaded model. The caller submits requests and calls [`step`](Self::step) until it is idle.
 #[wasm_bindgen]
 pub struct Session {
     engine: Engine,
+    stepper: Stepper,
     model: ModelInfo,
     loaded: Loaded,
     times: LoadTimes,
-    tuned: Option<Tuned>,
     /// Answers on their way, and whether they have called a tool.
     answers: HashMap<RequestId, (Answer, bool)>,
 }
@@ -74,17 +68,17 @@ pub struct Session {
 impl Session {
     pub(crate) fn new(
         engine: Engine,
+        stepper: Stepper,
         model: ModelInfo,
         loaded: Loaded,
         times: LoadTimes,
-        tuned: Option<Tuned>,
     ) -> Self {
         Self {
             engine,
+            stepper,
             model,
             loaded,
             times,
-            tuned,
             answers: HashMap::new(),
         }
     }
@@ -111,8 +105,7 @@ impl Session {
                 scratch: metrics.scratch_bytes,
                 wasm: wasm_bytes(),
             },
-            threads: self.tuned.as_ref().map(|tuned| tuned.threads),
-            threads_reason: self.tuned.as_ref().map(|tuned| tuned.reason.clone()),
+            threads: self.stepper.threads(),
         };
         Ok(info.into_ts()?)
     }
@@ -157,7 +150,7 @@ impl Session {
     /// # Errors
     /// None that can be caused from outside.
     pub fn step(&mut self) -> Result<Vec<Ts<StepEvent>>, Error> {
-        let events = self.engine.step();
+        let events = self.stepper.step(&mut self.engine);
         events
             .into_iter()
             .filter_map(|event| self.present(event))

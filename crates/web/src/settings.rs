@@ -87,7 +87,7 @@ pub struct EngineSettings {
     /// A prompt to compute while the model arrives: the request that then comes with it is answered at once.
     #[tsify(optional)]
     prefill: Option<Prompt>,
-    /// Measure how many of the threads help, and use no more.
+    /// Find out how many of the threads help, while answers are written, and use no more.
     #[tsify(optional)]
     tune_threads: bool,
 }
@@ -98,7 +98,7 @@ impl EngineSettings {
         self.prefill.take().map(engine::Prompt::from)
     }
 
-    /// Whether to measure how many threads help.
+    /// Whether to find out how many threads help.
     pub(crate) fn tunes_threads(&self) -> bool {
         self.tune_threads
     }

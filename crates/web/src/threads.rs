@@ -5,9 +5,12 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use kernels::{Crew, Threads};
+use engine::{Clock, Engine, Event};
+use kernels::{Crew, Pool, Threads, Tuning};
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
+
+use crate::clock::Performance;
 
 /// The pool that waits for the model to be loaded.
 static POOL: Mutex<Option<Threads>> = Mutex::new(None);
@@ -54,4 +57,40 @@ fn crew() -> Option<Arc<Crew>> {
 pub(crate) fn pool() -> Threads {
     let prepared = POOL.lock().unwrap_or_else(PoisonError::into_inner).take();
     prepared.unwrap_or_else(|| Threads::unstaffed(1).0)
+}
+
+/// Steps an engine, on as many threads as help where that is to be found out.
+pub(crate) struct Stepper {
+    /// The engine's.
+    pool: Arc<Threads>,
+    tuning: Option<Tuning>,
+}
+
+impl Stepper {
+    pub(crate) fn new(pool: Arc<Threads>, tunes: bool) -> Self {
+        let all = pool.threads();
+        let tuning = (tunes && all > 1).then(|| Tuning::new(all));
+        Self { pool, tuning }
+    }
+
+    /// Threads that compute now.
+    pub(crate) fn threads(&self) -> usize {
+        self.pool.threads()
+    }
+
+    /// [`Engine::step`]
+    pub(crate) fn step(&mut self, engine: &mut Engine) -> Vec<Event> {
+        let Some(tuning) = &mut self.tuning else {
+            return engine.step();
+        };
+        self.pool.limit(tuning.threads());
+        let (before, began) = (engine.metrics(), Performance.now_ms());
+        let events = engine.step();
+        let (after, ended) = (engine.metrics(), Performance.now_ms());
+        let tokens = (after.generated_tokens - before.generated_tokens) as usize;
+        if tokens > 0 && after.prompt_tokens == before.prompt_tokens {
+            tuning.record(tokens, ended - began);
+        }
+        events
+    }
 }

@@ -8,7 +8,7 @@ export interface Choice {
   variant: Variant;
   /** Why this build. */
   variantReason: string;
-  /** Threads that compute. */
+  /** Threads that compute, or, where the number is left to the engine, that can; `metrics()` tells how many do now. */
   threads: number;
   /** Why so many. */
   threadsReason: string;
@@ -18,7 +18,7 @@ export interface Choice {
 export interface Wishes {
   /** The build of the WebAssembly module; default the best that this browser has. */
   variant?: Variant | undefined;
-  /** Threads to compute on; default `"auto"`, those of the browser's processors that help, by a short measurement. */
+  /** Threads to compute on; default `"auto"`, those of the browser's processors that help, which is measured while answers are written. */
   threads?: number | "auto" | undefined;
 }
 

@@ -28,7 +28,7 @@ export interface LoadOptions extends FetchOptions, EngineOptions, Wishes {
 }
 
 /** A loaded model, and how it is run. */
-export interface MinnowInfo extends Omit<SessionInfo, "threads" | "threadsReason">, Choice {}
+export interface MinnowInfo extends SessionInfo, Choice {}
 
 export interface TokenizeOptions {
   /** Read the text of control tokens, such as `<|im_end|>`, as those tokens. Default false. */
@@ -133,10 +133,10 @@ export class Minnow implements AsyncDisposable {
     return this.#client.call("applyChatTemplate", [toChatInput(messages, options)]);
   }
 
-  /** Counters since the model was loaded, its present load, and the memory it takes now. */
-  async metrics(): Promise<Metrics & { memory: SessionInfo["memory"] }> {
-    const [metrics, { memory }] = await Promise.all([this.#client.call("metrics", []), this.#client.call("info", [])]);
-    return { ...metrics, memory };
+  /** Counters since the model was loaded, its present load, the memory it takes and the threads it computes on now. */
+  async metrics(): Promise<Metrics & Pick<SessionInfo, "memory" | "threads">> {
+    const [metrics, { memory, threads }] = await Promise.all([this.#client.call("metrics", []), this.#client.call("info", [])]);
+    return { ...metrics, memory, threads };
   }
 
   /** Ends the worker and frees everything; requests under way are rejected. The stored files stay. */

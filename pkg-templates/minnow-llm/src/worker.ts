@@ -112,7 +112,10 @@ function createApi(wasm: Module, instantiate: (threads: number) => Promise<unkno
   };
 }
 
-/** Steps a session for as long as it has requests, with a turn of the event loop between steps. */
+/** Milliseconds of steps between turns of the event loop: a turn takes a tenth, and requests to cancel wait for one. */
+const TURN_EVERY = 8;
+
+/** Steps a session for as long as it has requests, with turns of the event loop in between. */
 class Runner {
   readonly #session: Session;
   readonly #requests = new Map<number, Active>();
@@ -122,7 +125,7 @@ class Runner {
 
   constructor(session: Session) {
     this.#session = session;
-    this.#turn.port1.onmessage = () => this.#step();
+    this.#turn.port1.onmessage = () => this.#steps();
   }
 
   run(request: GenerateRequest, call: Call<StepEvent | { type: "accepted" }>): Promise<FinishedEvent> {
@@ -141,6 +144,13 @@ class Runner {
     if (this.#running) this.#turn.port2.postMessage(null);
   }
 
+  #steps(): void {
+    const until = performance.now() + TURN_EVERY;
+    do this.#step();
+    while (!this.#session.isIdle() && performance.now() < until);
+    this.#next();
+  }
+
   #step(): void {
     for (const event of this.#session.step()) {
       const request = this.#requests.get(event.id);
@@ -154,7 +164,6 @@ class Runner {
       else if (event.reason === "abort") request.reject(request.call.signal.reason);
       else request.resolve(event);
     }
-    this.#next();
   }
 }
 

@@ -470,7 +470,8 @@ fn what_lies_beyond_the_last_token_does_not_matter() {
 fn does_not_depend_on_the_number_of_threads() {
     /// A new thread for every part.
     struct Scoped;
-    impl Pool for Scoped {
+    // SAFETY: each part gets one thread, which ends with the scope.
+    unsafe impl Pool for Scoped {
         fn threads(&self) -> usize {
             3
         }

@@ -28,7 +28,8 @@ impl Random {
 /// Cuts work for `self.0` threads, and does it on this one, last part first.
 pub(crate) struct Cut(pub(crate) usize);
 
-impl Pool for Cut {
+// SAFETY: the loop calls each part once.
+unsafe impl Pool for Cut {
     fn threads(&self) -> usize {
         self.0
     }

@@ -3,7 +3,8 @@
 use crate::data::{Cut, Random, assert_same, file, pack, put_number, random_rows};
 use crate::reference::products;
 use kernels::{
-    Activations, Format, Isa, Matrix, Pool, Serial, matmul, matmul_rows, matmul_with, quantize,
+    Activations, Format, Isa, Matrix, Pool, Product, Serial, matmul, matmul_each, matmul_pair,
+    matmul_rows, matmul_with, quantize,
 };
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -311,6 +312,111 @@ fn prepared_activations_are_replaced_with_the_values() {
             let mut out = vec![0.0; m * 4];
             matmul(&Serial, &w, &mut activations, &mut out);
             assert_same(&out, &products(*format, bytes, 256, &x), format.name());
+        }
+    }
+}
+
+#[test]
+fn several_products_at_once_are_those_of_each() {
+    let mut random = Random(15);
+    for format in Format::ALL {
+        let cols = if format.block_len() == 1 { 256 } else { 512 };
+        // Another format beside it, whose activations may be prepared differently, and one group of rows.
+        let shapes = [
+            (format, 133),
+            (Format::Q4_0, 4),
+            (format, 22),
+            (Format::Q8_0, 37),
+        ];
+        let matrices = shapes.map(|(format, rows)| {
+            pack(
+                format,
+                rows,
+                cols,
+                &random_rows(format, rows, cols, &mut random),
+            )
+        });
+        for m in [1, 6] {
+            let x = random.floats(m * cols);
+            let alone = matrices
+                .each_ref()
+                .map(|w| product(Isa::best(), &Serial, w, &x));
+            for threads in [1, 2, 3, 8] {
+                let mut activations = Activations::new();
+                activations.reset(m, cols).copy_from_slice(&x);
+                let mut outs = alone.each_ref().map(|out| vec![f32::NAN; out.len()]);
+                let mut products: Vec<_> = matrices
+                    .iter()
+                    .zip(&mut outs)
+                    .map(|(w, out)| Product::new(w, out))
+                    .collect();
+                matmul_each(&Cut(threads), &mut products, &mut activations);
+                for (got, expected) in outs.iter().zip(&alone) {
+                    assert_same(
+                        got,
+                        expected,
+                        &format!("{format}, {m} rows, {threads} threads"),
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn what_follows_a_pair_of_products_sees_each_result_once() {
+    let mut random = Random(16);
+    let cols = 256;
+    // The second reads the rest of a matrix.
+    let (first, second) = (Format::Q4_K, Format::F16);
+    let w = [
+        pack(
+            first,
+            150,
+            cols,
+            &random_rows(first, 150, cols, &mut random),
+        ),
+        pack(
+            second,
+            190,
+            cols,
+            &random_rows(second, 190, cols, &mut random),
+        ),
+    ];
+    // Of many rows of activations some are handed out at a time.
+    for m in [0, 1, 6, 120] {
+        let x = random.floats(m * cols);
+        let [gate, up] = w.each_ref().map(|w| product(Isa::best(), &Serial, w, &x));
+        let up: Vec<_> = up
+            .chunks_exact(190)
+            .flat_map(|row| &row[40..])
+            .copied()
+            .collect();
+        let expected: Vec<_> = gate
+            .iter()
+            .zip(&up)
+            .enumerate()
+            .map(|(i, (x, y))| x * y + i as f32)
+            .collect();
+        for threads in [1, 2, 3, 8] {
+            let mut activations = Activations::new();
+            activations.reset(m, cols).copy_from_slice(&x);
+            let (mut out, mut other) = (vec![f32::NAN; m * 150], vec![f32::NAN; m * 150]);
+            let pair = [
+                Product::new(&w[0], &mut out),
+                Product::of_rows(&w[1], 40..190, &mut other),
+            ];
+            matmul_pair(
+                &Cut(threads),
+                pair,
+                &mut activations,
+                &|start, out, other| {
+                    for (i, (x, y)) in out.iter_mut().zip(other).enumerate() {
+                        *x = *x * *y + (start + i) as f32;
+                    }
+                },
+            );
+            assert_same(&out, &expected, &format!("{m} rows, {threads} threads"));
         }
     }
 }

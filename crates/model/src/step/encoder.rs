@@ -1,8 +1,8 @@
 //! What only encoders do: embeddings of more than tokens, and layer norms of the residual stream itself.
 
-use kernels::{Matrix, norm};
+use kernels::{Matrix, for_rows, norm};
 
-use super::{Step, for_rows};
+use super::Step;
 use crate::weights::LayerNorm;
 
 impl Step<'_> {

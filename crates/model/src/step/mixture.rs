@@ -3,9 +3,11 @@
 //! Only the experts that some token chose are computed, each once for all tokens that chose it. A token's sum is in the
 //! order of the experts, so it does not depend on the other tokens of the batch.
 
-use kernels::{Activations, matmul, matmul_rows, softmax::softmax};
+use kernels::{
+    Activations, Product, activation, matmul, matmul_pair, matmul_rows, softmax::softmax,
+};
 
-use super::{Step, apply_gate};
+use super::Step;
 use crate::Experts;
 use crate::weights::{FeedForward, Router};
 
@@ -108,22 +110,17 @@ impl Step<'_> {
                 &mut mixture.input
             };
             let inner_rows = expert * inner..(expert + 1) * inner;
-            for (matrix, out) in [
-                (&gate.weight, &mut scratch.gate),
-                (&weights.up.weight, &mut scratch.up),
-            ] {
-                out.resize(rows * inner, 0.0);
-                matmul_rows(self.pool, matrix, inner_rows.clone(), input, out);
-            }
+            scratch.up.resize(rows * inner, 0.0);
             let gated = scratch.gated.reset(rows, inner);
-            apply_gate(
-                self.pool,
-                self.config.activation,
-                &scratch.gate,
-                &scratch.up,
-                inner,
-                gated,
-            );
+            let pair = [
+                (&gate.weight, gated),
+                (&weights.up.weight, &mut scratch.up[..]),
+            ];
+            let pair = pair.map(|(all, out)| Product::of_rows(all, inner_rows.clone(), out));
+            let activation = self.config.activation;
+            matmul_pair(self.pool, pair, input, &|_, gated, up| {
+                activation::gated_in_place(activation, gated, up);
+            });
             mixture.output.resize(rows * width, 0.0);
             let outer_rows = expert * width..(expert + 1) * width;
             let (down, output) = (&weights.down.weight, &mut mixture.output);
