@@ -1,6 +1,6 @@
 // What a TypeScript user writes; compiled, never run.
 
-import { type ChatCompletionChunk, Minnow, MinnowError, type Progress } from "minnow-llm";
+import { type ChatCompletionChunk, type Loading, Minnow, MinnowError, type Progress } from "minnow-llm";
 
 export async function answer(question: string, signal: AbortSignal): Promise<string> {
   await using minnow = await Minnow.load("hf:owner/repo:Q8_0", {
@@ -23,6 +23,15 @@ export async function answer(question: string, signal: AbortSignal): Promise<str
   const first: number | undefined = whole.choices[0]?.logprobs?.content[0]?.logprob;
   const ids: number[] = await minnow.tokenize(text, { special: true });
   return `${await minnow.detokenize(ids)} ${first} ${whole.usage.total_tokens} ${whole.timings.predicted_per_second}`;
+}
+
+export async function impatient(prompt: string): Promise<string> {
+  const loading: Loading = Minnow.load("hf:owner/repo:Q8_0");
+  let text = "";
+  for await (const { choices } of await loading.completions.create({ prompt, stream: true })) text += choices[0]?.text ?? "";
+  const { choices } = await loading.chat.completions.create({ messages: [{ role: "user", content: text }] });
+  await (await loading).unload();
+  return choices[0]?.message.content ?? "";
 }
 
 export async function clean(files: FileList): Promise<string> {
