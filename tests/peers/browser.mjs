@@ -1,4 +1,6 @@
 // Headless Chromium with a profile of its own, which goes with it.
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
@@ -37,3 +39,22 @@ export async function openPage(context, origin, verbose = false) {
 
 /** The version of the browser that shows `page`. */
 export const versionOf = (page) => page.evaluate('navigator.userAgent.match(/Chrome\\/(\\S+)/)[1]');
+
+/**
+ * Shows `url` in a browser of its own until `done` settles. No debugger looks on: one that does keeps a copy of every answer
+ * of less than 10 MB, which takes memory and time that users do not lose.
+ */
+export async function show(url, done) {
+  const profile = fs.mkdtempSync(path.join(os.tmpdir(), 'peers-'));
+  // Without the port nothing keeps a headless browser open.
+  const child = spawn(executablePath, [...ARGUMENTS, '--remote-debugging-port=0', `--user-data-dir=${profile}`, url], { stdio: 'ignore' });
+  const ended = once(child, 'exit').then(() => { throw new Error('the browser has ended'); });
+  try {
+    return await Promise.race([done, ended]);
+  } finally {
+    ended.catch(() => {});
+    child.kill();
+    if (child.exitCode === null) await once(child, 'exit');
+    fs.rmSync(profile, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
+  }
+}

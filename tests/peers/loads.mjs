@@ -10,7 +10,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { openPage, withBrowser } from './browser.mjs';
+import { show } from './browser.mjs';
 import { browserMemory } from './memory.mjs';
 import { median } from './report.mjs';
 import { startServer } from './server.mjs';
@@ -59,47 +59,39 @@ fs.mkdirSync(options.out, { recursive: true });
 fs.writeFileSync(path.join(options.out, 'loads.json'), `${JSON.stringify({ loads, prompts }, null, 1)}\n`);
 console.log([comparison(), stages(), lastByte()].join('\n\n'));
 
-/** A download into an empty profile, then the same model again in a new page. */
+/** A download into an empty profile, then the same page loaded anew. */
 async function coldAndWarm({ engine, model, threads }) {
-  const server = await startServer(roots);
   const adapter = engine === 'minnow' ? '/bench/bench-adapter.js' : `/bench/adapters/${engine}.js`;
-  const load = async (context) => {
-    const page = await openPage(context, server.origin);
-    const before = browserMemory(false).renderer_peak;
-    const measured = await page.evaluate(async ([adapter, url, threads, nCtx]) => {
-      const { init_ms } = await window.bench.init(adapter, {});
-      const { load_ms, info } = await window.bench.load(url, { threads, nCtx });
-      return { ms: init_ms + load_ms, stages: info.load };
-    }, [adapter, `${server.origin}/models/${model}`, threads, CONTEXT]);
-    // The page's own memory is in both.
-    const peak = browserMemory(false).renderer_peak;
-    await page.evaluate(() => window.bench.dispose());
-    await page.close();
-    return { ...measured, before, peak };
-  };
-  try {
-    return await withBrowser(async (context) => {
-      const cold = await load(context);
-      const warm = await load(context);
-      console.error(`${engine}, ${model}, ${threads}: cold ${cold.ms.toFixed(0)} ms, warm ${warm.ms.toFixed(0)} ms`);
-      return { cold, warm };
-    });
-  } finally {
-    server.close();
-  }
+  const [cold, warm] = await inPage({ adapter, url: `/models/${model}`, threads, context: CONTEXT }, 2, {});
+  console.error(`${engine}, ${model}, ${threads}: cold ${cold.ms.toFixed(0)} ms, warm ${warm.ms.toFixed(0)} ms`);
+  return { cold, warm };
 }
 
 /** A download over a slow line, and the first token of an answer to a prompt that was known before it or after. */
 async function firstToken({ model, threads, known }) {
-  const server = await startServer(roots, { bytesPerSecond: Number(options.line) * 1e6 });
+  const task = { url: `/models/${model}`, threads, context: CONTEXT, prompt: prompt(model), known };
+  const [{ at, lastByte, tokens }] = await inPage(task, 1, { bytesPerSecond: Number(options.line) * 1e6 });
+  const ms = at - lastByte;
+  console.error(`${model}, ${threads}, ${known ? 'known' : 'not known'}: ${ms.toFixed(0)} ms after the last byte`);
+  return { ms, tokens };
+}
+
+/** What a page reports that does the task so many times, with the renderer's peak of memory since it began. */
+async function inPage(task, times, line) {
+  const reports = [];
+  let server;
+  let finish;
+  const done = new Promise((resolve, reject) => {
+    finish = (report) => {
+      reports.push({ ...report, peak: browserMemory(false).renderer_peak, lastByte: server.lastByte.get(task.url) });
+      if (report.error) reject(new Error(report.error));
+      if (reports.length === times) resolve(reports);
+      return { again: reports.length < times };
+    };
+  });
+  server = await startServer(roots, { ...line, report: (report) => finish(report) });
   try {
-    return await withBrowser(async (context) => {
-      const page = await openPage(context, server.origin);
-      const { at, tokens } = await page.evaluate(answer, { url: `/models/${model}`, threads, known, prompt: prompt(model), context: CONTEXT });
-      const ms = at - server.lastByte.get(`/models/${model}`);
-      console.error(`${model}, ${threads}, ${known ? 'known' : 'not known'}: ${ms.toFixed(0)} ms after the last byte`);
-      return { ms, tokens };
-    });
+    return await show(`${server.origin}/bench/load.html#${encodeURIComponent(JSON.stringify(task))}`, done);
   } finally {
     server.close();
   }
@@ -111,22 +103,6 @@ function prompt(model) {
   return pp.text.split(' ').slice(0, Number(options.words)).join(' ');
 }
 
-/** In the page. Its clock is the server's: both run on this machine. */
-async function answer({ url, threads, known, prompt, context }) {
-  const { Minnow } = await import('/minnow/index.js');
-  const source = new URL(url, location.href).href;
-  const minnow = await Minnow.load(source, { threads, contextLength: context, ...(known && { prefill: prompt }) });
-  const stream = await minnow.completions.create({ prompt, max_tokens: 2, temperature: 0, ignore_eos: true, stream: true, stream_options: { include_usage: true } });
-  let at;
-  let tokens;
-  for await (const { usage } of stream) {
-    at ??= Date.now();
-    tokens = usage?.prompt_tokens ?? tokens;
-  }
-  await minnow.unload();
-  return { at, tokens };
-}
-
 function markdown(head, body) {
   return [head, head.map(() => '---'), ...body].map((cells) => `| ${cells.join(' | ')} |`).join('\n');
 }
@@ -134,10 +110,10 @@ function markdown(head, body) {
 function comparison() {
   const of = (run, get) => median(run.loads.map(get));
   return markdown(
-    ['model', 'threads', 'engine', 'cold, s', 'warm, s', 'renderer peak cold, MiB', 'warm, MiB', 'before, MiB'],
+    ['model', 'threads', 'engine', 'cold, s', 'warm, s', 'renderer peak, MiB'],
     loads.map((run) => [
       run.model, run.threads, run.engine, (of(run, ({ cold }) => cold.ms) / 1e3).toFixed(2), (of(run, ({ warm }) => warm.ms) / 1e3).toFixed(2),
-      ...[({ cold }) => cold.peak, ({ warm }) => warm.peak, ({ cold }) => cold.before].map((get) => (of(run, get) / MIB).toFixed(0)),
+      (of(run, ({ warm }) => warm.peak) / MIB).toFixed(0),
     ]),
   );
 }
