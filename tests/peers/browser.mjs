@@ -55,6 +55,7 @@ export async function show(url, done) {
     ended.catch(() => {});
     child.kill();
     if (child.exitCode === null) await once(child, 'exit');
-    fs.rmSync(profile, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
+    // Its other processes may write a little longer.
+    await fs.promises.rm(profile, { recursive: true, force: true, maxRetries: 20, retryDelay: 200 });
   }
 }

@@ -1,6 +1,7 @@
 // Runs inside the page that loads.mjs shows: a load, or an answer, as the address says. What comes of it goes to the server,
 // which says whether the same is to be done again, in a page that has been loaded anew.
 const task = JSON.parse(decodeURIComponent(location.hash.slice(1)));
+/** A browser that has just started is busy with that. */
 const SETTLE_MS = 1000;
 const url = new URL(task.url, location.href).href;
 let engine;
@@ -30,7 +31,6 @@ async function answer() {
   return { at, tokens };
 }
 
-// A browser that has just started is busy with that.
 await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
 let report;
 try {

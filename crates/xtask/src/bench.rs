@@ -20,7 +20,7 @@ const QWEN3_TYPES: [&str; 4] = ["q4_0", "q8_0", "q5_1", "q4_k_m"];
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
-    /// Run only these: kernels, contexts, peers
+    /// Run only these: kernels, contexts, loads, peers
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
     /// Repetitions of each measurement of a whole model; the median counts
@@ -56,6 +56,10 @@ const PARTS: &[Part] = &[
         run: contexts,
     },
     Part {
+        name: "loads",
+        run: loads,
+    },
+    Part {
         name: "peers",
         run: peers,
     },
@@ -68,7 +72,7 @@ pub(crate) fn run_all(project: &Project, options: &Options) -> Result<()> {
         .iter()
         .find(|name| PARTS.iter().all(|part| part.name != **name))
     {
-        bail!("there is no part {unknown}: take kernels, contexts or peers");
+        bail!("there is no part {unknown}: take kernels, contexts, loads or peers");
     }
     tools::npm_packages(project, FOLDER)?;
     for part in PARTS {
@@ -120,6 +124,12 @@ fn contexts(project: &Project, options: &Options) -> Result<()> {
     pkg::run(project, &pkg::Options::default())?;
     let models = models(project, options, &QWEN3_TYPES[..1])?;
     run(whole_models(project, options, "contexts.mjs")?.args(models.arguments()))
+}
+
+fn loads(project: &Project, options: &Options) -> Result<()> {
+    pkg::run(project, &pkg::Options::default())?;
+    let models = models(project, options, &QWEN3_TYPES[..1])?;
+    run(whole_models(project, options, "loads.mjs")?.args(models.arguments()))
 }
 
 fn peers(project: &Project, options: &Options) -> Result<()> {
