@@ -2,7 +2,8 @@
 //
 //   const server = await startFaultServer({ root: "some/folder", isolated: true });
 //   server.origin                    "http://127.0.0.1:PORT"
-//   server.fault("/m.gguf", {...})   faults for a path, until changed or cleared; see Faults below
+//   server.fault("/m.gguf", {...})   faults for a path, until changed or cleared; see Faults below. What it returns may be
+//                                    changed while requests are under way
 //   server.clearFaults()
 //   server.log                       [{ method, path, range, authorization, status, sent, aborted, began, ended }] in order of arrival
 //   server.bytesSent(path)           body bytes that left for GET requests of a path
@@ -30,7 +31,7 @@
 //   html: true          a web page with status 200
 //   gzip: true          the body compressed, with Content-Encoding (and no ranges)
 //   trickle: { bytes, ms }   so many bytes, then a pause, and so on
-//   rate: n             n bytes a second over all connections together, as a line has them
+//   rate: n             n bytes a second over all connections together, as a line has them; 0: nothing more
 //   flip: [offsets]     these bytes of the file are inverted
 //   delay: ms           before the answer
 //
@@ -59,6 +60,8 @@ const TYPES = {
   ".wasm": "application/wasm",
 };
 const PIECE = 64 * 1024;
+/** Time between two looks whether a dead line lives again. */
+const LOOK_MS = 20;
 const COMMIT = "0123456789abcdef0123456789abcdef01234567";
 const LAST_MODIFIED = "Mon, 05 Jan 2026 00:00:00 GMT";
 const PAGE = "<!doctype html><title>Welcome</title><p>Please accept our terms to go on.</p>";
@@ -153,6 +156,8 @@ export async function startFaultServer({ root, mounts = {}, port = 0, isolated =
       if (response.destroyed) return;
       const end = Math.min(at + piece, stop);
       if (fault.rate) await onTheLine(fault, end - at);
+      // Dead from now on.
+      while (fault.rate === 0 && !response.destroyed) await sleep(LOOK_MS);
       const flowing = response.write(bytes.subarray(at, end));
       entry.sent = end;
       if (!flowing) await writable(response);
@@ -252,7 +257,11 @@ export async function startFaultServer({ root, mounts = {}, port = 0, isolated =
   return {
     origin: `http://127.0.0.1:${server.address().port}`,
     log,
-    fault: (path, fault) => faults.set(path, { ...fault }),
+    fault: (path, fault) => {
+      const own = { ...fault };
+      faults.set(path, own);
+      return own;
+    },
     clearFaults: () => faults.clear(),
     clearLog: () => (log.length = 0),
     bytesSent: (path) => log.reduce((sum, entry) => sum + (entry.path === path && entry.method === "GET" ? entry.sent : 0), 0),
