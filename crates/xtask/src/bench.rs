@@ -5,7 +5,7 @@
 mod references;
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
@@ -117,7 +117,27 @@ fn kernels(project: &Project, options: &Options) -> Result<()> {
     }
     run(script(project, options, "kernels.mjs")?
         .arg("--builds")
-        .arg(builds.join(",")))
+        .arg(builds.join(",")))?;
+    threads(project, None)
+}
+
+/// What it costs to hand work to threads, in the build that most pages get, and, where they are `expected`, whether the
+/// products are right.
+pub(crate) fn threads(project: &Project, expected: Option<&Path>) -> Result<()> {
+    const VARIANT: &str = "relaxed-threads";
+    tools::npm_packages(project, FOLDER)?;
+    let variant = pkg::VARIANTS.iter().find(|variant| variant.name == VARIANT);
+    let variant = variant.context("there is a build with threads")?;
+    let module = pkg::threads_example(project, variant)?;
+    let mut node = tools::node(project)?;
+    node.arg(project.path(FOLDER).join("threads.mjs"))
+        .arg("--builds")
+        .arg(format!("{VARIANT}={}", module.display()))
+        .env("CHROMIUM", tools::chromium()?);
+    if let Some(expected) = expected {
+        node.arg("--expected").arg(expected);
+    }
+    run(&mut node)
 }
 
 fn contexts(project: &Project, options: &Options) -> Result<()> {

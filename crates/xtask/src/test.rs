@@ -1,12 +1,13 @@
 //! Every test, one step after the other, with a summary.
 
+use std::fs;
 use std::process::Command;
 use std::time::Instant;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 
 use crate::project::{Project, output, run, say};
-use crate::{checks, demo, models, pkg, tools};
+use crate::{bench, checks, demo, models, pkg, tools};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
@@ -47,7 +48,7 @@ const STEPS: &[Step] = &[
     },
     Step {
         name: "wasm",
-        what: "kernel tests as wasm, simd and relaxed",
+        what: "kernel tests as wasm, and on workers that share memory",
         run: wasm_kernels,
     },
     Step {
@@ -134,7 +135,6 @@ fn wasm_kernels(project: &Project) -> Result<()> {
     tools::wasm_target(project)?;
     let runner = tools::wasm_bindgen(project)?.join("wasm-bindgen-test-runner");
     let node_arguments = relaxed_simd_switch(project)?;
-    // Threads are tested natively, and in the package as a whole.
     for variant in pkg::VARIANTS.iter().filter(|variant| !variant.threads) {
         run(project
             .cargo()
@@ -150,7 +150,18 @@ fn wasm_kernels(project: &Project) -> Result<()> {
             .env("NODE_ARGS", node_arguments)
             .env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER", &runner))?;
     }
-    Ok(())
+    kernels_on_threads(project)
+}
+
+/// Products on one, two and three threads of a page against those of the scalar specification.
+fn kernels_on_threads(project: &Project) -> Result<()> {
+    let mut example = project.cargo();
+    let specification =
+        output(example.args(["run", "--quiet", "-p", "kernels", "--example", "threads"]))?;
+    let expected = project.path("target/threads.jsonl");
+    fs::write(&expected, specification)
+        .with_context(|| format!("cannot write {}", expected.display()))?;
+    bench::threads(project, Some(&expected))
 }
 
 /// The switch that Node.js 20 wants before it loads relaxed SIMD; later releases load it without, and may refuse to

@@ -4,16 +4,14 @@
 //! which turns the lines into a table.
 //!
 //! Every line is a JSON object: first the peaks of reading (GB/s), then the attention of one token (µs a layer, and GB/s of
-//! keys and values), natively what it costs to hand a kernel to several threads (µs), then for each instruction set its
-//! peak of multiplying (10⁹ multiplications a second) and for each of its formats: packing (GB/s of the file's bytes), a
+//! keys and values), then for each instruction set its peak of multiplying (10⁹ multiplications a second) and for each of its
+//! formats: packing (GB/s of the file's bytes), a
 //! product of four rows (µs: nearly all of it goes into the preparation of the activations), matrix–vector products
 //! with weights streamed from memory and from the cache (GB/s of packed bytes, and 10⁹ multiplications a second),
 //! matrix–matrix products (10⁹ multiplications a second).
 
 mod attention;
 mod host;
-#[cfg(not(target_arch = "wasm32"))]
-mod regions;
 
 use std::hint::black_box;
 
@@ -94,8 +92,6 @@ fn main() {
         r#"{{"columns": {COLS}, "read_memory": {memory:.2}, "read_cache": {cache:.2}}}"#
     ));
     attention::measure();
-    #[cfg(not(target_arch = "wasm32"))]
-    regions::measure();
     let vectors = Isa::available()
         .into_iter()
         .filter(|isa| !isa.name().starts_with("scalar"));

@@ -3,6 +3,7 @@
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::{Context, Result};
 use sha2::{Digest, Sha256};
@@ -105,28 +106,46 @@ impl Variant {
     }
 }
 
-/// Builds a variant, unless nothing has changed, and returns the folder with its files.
-pub(super) fn build(project: &Project, variant: &Variant, template: &Path) -> Result<PathBuf> {
+/// A cargo command that compiles what a variant's module is made of, or something like it, to the last flag.
+fn cargo(project: &Project, variant: &Variant, command: &str) -> Result<Command> {
     tools::wasm_target(project)?;
-    let bindgen = tools::wasm_bindgen(project)?.join("wasm-bindgen");
-    say(format!("Building the {} module", variant.name));
     tools::rust_source(project)?;
+    let flags = format!("{} {}", variant.rustflags(), without_local_paths(project)?);
     let mut cargo = project.cargo();
     // Building the standard library is unstable still: this opens the door for this one build.
-    cargo.args(STANDARD_LIBRARY).env("RUSTC_BOOTSTRAP", "1");
-    run(cargo
-        .args(["build", "--quiet", "--profile", PROFILE, "--package", "web"])
-        .args([
-            "--target",
-            tools::WASM_TARGET,
-            "--target-dir",
-            &variant.target_dir(),
-        ])
+    cargo
+        .arg(command)
+        .args(STANDARD_LIBRARY)
+        .env("RUSTC_BOOTSTRAP", "1")
+        .args(["--quiet", "--profile", PROFILE])
+        .args(["--target", tools::WASM_TARGET])
+        .args(["--target-dir", &variant.target_dir()])
         .env_remove("CARGO_ENCODED_RUSTFLAGS")
-        .env(
-            "RUSTFLAGS",
-            format!("{} {}", variant.rustflags(), without_local_paths(project)?),
-        ))?;
+        .env("RUSTFLAGS", flags);
+    Ok(cargo)
+}
+
+/// Builds the kernels' example of threads as a variant with threads, with what a page starts workers with, and returns it.
+pub(crate) fn threads_example(project: &Project, variant: &Variant) -> Result<PathBuf> {
+    const EXPORTS: [&str; 3] = ["work", "room", "__stack_pointer"];
+    let exports = EXPORTS
+        .iter()
+        .flat_map(|name| ["-C".to_owned(), format!("link-arg=--export={name}")]);
+    run(cargo(project, variant, "rustc")?
+        .args(["--package", "kernels", "--example", "threads", "--"])
+        .args(exports))?;
+    Ok(project
+        .path(variant.target_dir())
+        .join(tools::WASM_TARGET)
+        .join(PROFILE)
+        .join("examples/threads.wasm"))
+}
+
+/// Builds a variant, unless nothing has changed, and returns the folder with its files.
+pub(super) fn build(project: &Project, variant: &Variant, template: &Path) -> Result<PathBuf> {
+    let bindgen = tools::wasm_bindgen(project)?.join("wasm-bindgen");
+    say(format!("Building the {} module", variant.name));
+    run(cargo(project, variant, "build")?.args(["--package", "web"]))?;
     let compiled = project
         .path(variant.target_dir())
         .join(tools::WASM_TARGET)
