@@ -1,5 +1,5 @@
 //! A load whose server, store and file are all hostile: the world that the tests of the loader use, with the faults, the
-//! moments of death and the file itself taken from the input. The world checks every step.
+//! moments of death, the order of delivery and the file itself taken from the input. The world checks every step.
 #![no_main]
 
 // Not all of it is used here.
@@ -39,6 +39,8 @@ fuzz_target!(|data: &[u8]| {
         hidden: percent(10),
         replaced: 0,
     };
+    // In odd cases something waits for the model's first tensors, from the beginning or later.
+    world.hurry_at = (settings[13] % 2 == 1).then_some(usize::from(settings[13] / 2));
     for steps in [
         Some(usize::from(settings[11])),
         Some(usize::from(settings[12])),
