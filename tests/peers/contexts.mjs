@@ -2,9 +2,9 @@
 // Minnow alone: how fast it reads a prompt and decodes as its context fills.
 //
 //   node contexts.mjs --models-dir DIR --models a.gguf,b.gguf [--contexts 128,512,1024,2048,4096] [--threads 1,2]
-//        [--builds simd,relaxed] [--new 32] [--repetitions 3] [--out results] [--package ../../dist/minnow-llm]
+//        [--builds simd,relaxed] [--kv f16,q8_0] [--new 32] [--repetitions 3] [--out results] [--package ../../dist/minnow-llm]
 //
-// Builds and thread counts take turns in every repetition; medians are printed. Each prompt begins with the one before it,
+// Builds, thread counts and types of the key-value cache take turns in every repetition; medians are printed. Each prompt begins with the one before it,
 // which the engine takes from its cache: the prefill figure at 1024 is that of the tokens from 512 to 1024.
 import fs from 'node:fs';
 import path from 'node:path';
@@ -27,9 +27,9 @@ if (!options['models-dir'] || !options.models) throw new Error('--models-dir and
 const contexts = options.contexts.split(',').map(Number);
 const newTokens = Number(options.new);
 
-const settings = options.builds.split(',').flatMap((build) => options.threads.split(',').map(Number).map((threads) => ({
-  build, threads, variant: threads > 1 ? `${build}-threads` : build,
-})));
+const settings = options.builds.split(',').flatMap((build) => options.threads.split(',').map(Number).flatMap((threads) => options.kv.split(',').map((kvCache) => ({
+  build, threads, kvCache, variant: threads > 1 ? `${build}-threads` : build,
+}))));
 const server = await startServer({ '/bench/': here, '/models/': path.resolve(options['models-dir']), '/minnow/': path.resolve(options.package) });
 const rows = [];
 let version;
@@ -41,10 +41,10 @@ for (const model of options.models.split(',')) {
       for (const run of repetition % 2 ? [...runs].reverse() : runs) {
         const page = await openPage(context, server.origin);
         version = await versionOf(page);
-        const measured = await page.evaluate(measure, { url: `/models/${model}`, variant: run.variant, threads: run.threads, contexts, newTokens });
+        const measured = await page.evaluate(measure, { url: `/models/${model}`, variant: run.variant, threads: run.threads, kvCache: run.kvCache, contexts, newTokens });
         await page.close();
         run.repetitions.push(measured);
-        console.error(`${model}, ${run.variant}, ${run.threads}: decode ${measured.map((point) => point.decode.toFixed(1)).join(', ')}`);
+        console.error(`${model}, ${run.variant}, ${run.threads}, ${run.kvCache}: decode ${measured.map((point) => point.decode.toFixed(1)).join(', ')}`);
       }
     }
     rows.push(...runs.map(({ repetitions, ...run }) => ({
@@ -61,15 +61,15 @@ server.close();
 fs.mkdirSync(options.out, { recursive: true });
 fs.writeFileSync(path.join(options.out, 'contexts.json'), `${JSON.stringify({ chromium: version, rows }, null, 1)}\n`);
 for (const metric of ['decode', 'prefill']) {
-  const series = rows.map((row) => ({ name: `${row.model}, ${row.variant}, ${row.threads}`, points: row.points.map((point) => [point.context, point[metric]]) }));
+  const series = rows.map((row) => ({ name: `${row.model}, ${row.variant}, ${row.threads}, ${row.kvCache}`, points: row.points.map((point) => [point.context, point[metric]]) }));
   fs.writeFileSync(path.join(options.out, `contexts-${metric}.svg`), lines(series, `${metric}, tokens/s, by tokens of context`));
 }
 console.log(table());
 
 /** In the page: one load, one request for each length of context. */
-async function measure({ url, variant, threads, contexts: lengths, newTokens: count }) {
+async function measure({ url, variant, threads, kvCache, contexts: lengths, newTokens: count }) {
   const { Minnow } = await import('/minnow/index.js');
-  const minnow = await Minnow.load(new URL(url, location.href).href, { variant, threads, contextLength: Math.max(...lengths) + count + 1 });
+  const minnow = await Minnow.load(new URL(url, location.href).href, { variant, threads, kvCache, contextLength: Math.max(...lengths) + count + 1 });
   // Ids of ordinary words in every vocabulary, in an order that never repeats.
   const ids = Array.from({ length: Math.max(...lengths) }, (_, index) => 1000 + ((index * 7919) % 20_011));
   const request = (length, n) => minnow.completions.create({ prompt: ids.slice(0, length), max_tokens: n, temperature: 0, ignore_eos: true });
@@ -86,9 +86,9 @@ async function measure({ url, variant, threads, contexts: lengths, newTokens: co
 function table() {
   const number = (value) => (value >= 100 ? value.toFixed(0) : value.toFixed(1));
   const line = (cells) => `| ${cells.join(' | ')} |`;
-  const head = ['model', 'build', 'threads', '', ...contexts.map(String), `${contexts.at(-1)} ÷ ${contexts[0]}`];
+  const head = ['model', 'build', 'threads', 'cache', '', ...contexts.map(String), `${contexts.at(-1)} ÷ ${contexts[0]}`];
   const body = rows.flatMap((row) => ['decode', 'prefill'].map((metric) => line([
-    row.model, row.build, row.threads, metric, ...row.points.map((point) => number(point[metric])),
+    row.model, row.build, row.threads, row.kvCache, metric, ...row.points.map((point) => number(point[metric])),
     (row.points.at(-1)[metric] / row.points[0][metric]).toFixed(2),
   ])));
   return [line(head), line(head.map(() => '---')), ...body].join('\n');

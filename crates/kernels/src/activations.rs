@@ -2,9 +2,10 @@
 
 use std::any::TypeId;
 
-use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+use zerocopy::{FromBytes, IntoBytes};
 
 use crate::isa::{Isa, Simd, Task};
+use crate::line::Line;
 use crate::pool::{Pool, Serial, for_each_chunk};
 use crate::prepared::Prepare;
 
@@ -19,11 +20,6 @@ pub struct Activations {
     forms: Vec<Form>,
 }
 
-/// Memory in units of a cache line, so that vectors do not straddle lines.
-#[derive(Clone, Copy, FromBytes, IntoBytes, KnownLayout, Immutable)]
-#[repr(C, align(64))]
-struct Line([u8; 64]);
-
 /// The values prepared for one kind of kernel.
 #[derive(Debug)]
 struct Form {
@@ -35,12 +31,6 @@ struct Form {
     lines: Vec<Line>,
     /// How many bytes are blocks.
     bytes: usize,
-}
-
-impl std::fmt::Debug for Line {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Line")
-    }
 }
 
 impl Activations {

@@ -13,6 +13,7 @@ mod format;
 mod isa;
 pub mod kv;
 mod layout;
+mod line;
 mod matmul;
 mod matrix;
 pub mod norm;

@@ -28,25 +28,36 @@ pub(crate) const STEPS: usize = BLOCK / STEP;
 const QUANT_MAX: f32 = 127.0;
 
 /// 2²³ + 2²²: added to a float below 2²² in magnitude it leaves the nearest integer in the low bits.
-const ROUNDER: f32 = 12_582_912.0;
+pub(crate) const ROUNDER: f32 = 12_582_912.0;
 
 /// Quantizes one block, returning its scale.
 #[inline(always)]
 pub(crate) fn quantize(x: &[f32], q: &mut [u8]) -> f32 {
+    quantize_to(QUANT_MAX, x, q, |integer| integer as u8)
+}
+
+/// Quantizes one block to integers of up to `largest`, at most 32767, which are cut to what is wanted of them. Returns its scale.
+#[inline(always)]
+pub(crate) fn quantize_to<T: Default + Clone>(
+    largest: f32,
+    x: &[f32],
+    q: &mut [T],
+    cut: impl Fn(u32) -> T,
+) -> f32 {
     const MAGNITUDE: u32 = 0x7fff_ffff;
     const INFINITE: i32 = 0x7f80_0000;
     // Magnitudes compare as integers, where an undefined value is larger than all others.
     let max = x
         .iter()
         .fold(0, |max: i32, x| max.max((x.to_bits() & MAGNITUDE) as i32));
-    let scale = f32::from_bits(max as u32) / QUANT_MAX;
+    let scale = f32::from_bits(max as u32) / largest;
     if max >= INFINITE || scale < f32::MIN_POSITIVE {
-        q.fill(0);
+        q.fill(T::default());
         return if max >= INFINITE { f32::NAN } else { 0.0 };
     }
     let inverse = 1.0 / scale;
     for (q, x) in q.iter_mut().zip(x) {
-        *q = (x * inverse + ROUNDER).to_bits() as u8;
+        *q = cut((x * inverse + ROUNDER).to_bits());
     }
     scale
 }

@@ -73,10 +73,10 @@ pub(crate) fn max(x: &[f32]) -> f32 {
             *lane = larger(*lane, x);
         }
     }
-    lanes
-        .iter()
-        .chain(rest)
-        .fold(f32::NEG_INFINITY, |max, &x| larger(max, x))
+    let four: [f32; 4] = std::array::from_fn(|i| larger(lanes[i], lanes[i + 4]));
+    let two = [larger(four[0], four[2]), larger(four[1], four[3])];
+    rest.iter()
+        .fold(larger(two[0], two[1]), |max, &x| larger(max, x))
 }
 
 /// Turns `x` into probabilities in proportion to e^x. The largest element is subtracted first, so that nothing

@@ -1,7 +1,7 @@
 //! Memory of a forward pass that is kept between calls: what to compute, and room for what is computed.
 
 use kernels::Activations;
-use kernels::attention::Span;
+use kernels::attention::{self, Span};
 
 use crate::cache::Cache;
 use crate::rotation::Angles;
@@ -149,6 +149,7 @@ pub(crate) struct Scratch {
     pub(crate) keys: Vec<f32>,
     /// `[rows, kv_heads · value_length]`
     pub(crate) values: Vec<f32>,
+    pub(crate) attention: attention::Scratch,
     /// `[rows, heads · value_length]`
     pub(crate) attended: Activations,
     /// `[rows, feed_forward_length]`
@@ -212,6 +213,7 @@ impl Scratch {
             + self.normed.bytes()
             + self.attended.bytes()
             + self.gated.bytes()
+            + self.attention.bytes()
             + self.mixture.bytes()
             + self.angles.bytes()
             + self.batch.bytes()

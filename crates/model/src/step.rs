@@ -148,6 +148,7 @@ impl<'a> Step<'a> {
                 causal: config.causal,
                 values: &scratch.queries,
             },
+            &mut scratch.attention,
             out,
         );
         if layer + 1 == config.layers && scratch.batch.wanted.len() < self.rows {

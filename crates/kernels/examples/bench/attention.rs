@@ -3,7 +3,7 @@
 use std::hint::black_box;
 
 use kernels::Serial;
-use kernels::attention::{Cached, Queries, Span, attention};
+use kernels::attention::{Cached, Queries, Scratch, Span, attention};
 use kernels::kv::{BLOCK, KvLayout, KvType, Page};
 
 use crate::host::{best_ms, print};
@@ -44,10 +44,19 @@ pub(crate) fn measure() {
                 causal: true,
                 values: &values,
             };
+            let mut scratch = Scratch::default();
             let mut out = vec![0.0; heads * length];
             let us = 1e3
                 * best_ms(|| {
-                    attention(&Serial, &cached, 0, &[span], &queries, &mut out);
+                    attention(
+                        &Serial,
+                        &cached,
+                        0,
+                        &[span],
+                        &queries,
+                        &mut scratch,
+                        &mut out,
+                    );
                     black_box(&out);
                 });
             let rate = (pages.len() * layout.page_bytes()) as f64 / us / 1e3;

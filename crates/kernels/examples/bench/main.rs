@@ -1,6 +1,6 @@
 //! How fast the kernels are, as a share of what the same machine could do at most in the same run.
 //!
-//! Natively: `cargo run --release -p kernels --example bench`. As wasm in Chromium: `cargo xtask bench --only kernels`,
+//! Natively: `cargo run --release -p kernels --example bench`, with `-- attention` for that alone. As wasm in Chromium: `cargo xtask bench --only kernels`,
 //! which turns the lines into a table.
 //!
 //! Every line is a JSON object: first the peaks of reading (GB/s), then the attention of one token (µs a layer, and GB/s of
@@ -92,6 +92,10 @@ fn main() {
         r#"{{"columns": {COLS}, "read_memory": {memory:.2}, "read_cache": {cache:.2}}}"#
     ));
     attention::measure();
+    // In a page there are no arguments.
+    if std::env::args().any(|argument| argument == "attention") {
+        return;
+    }
     let vectors = Isa::available()
         .into_iter()
         .filter(|isa| !isa.name().starts_with("scalar"));

@@ -1,12 +1,14 @@
 //! Attention of the queries that share one key–value head.
 
-use super::Cached;
-use super::rows::{ROWS, Rows, Scoring};
-use super::tile::{self, PANELS, Sums, TILE};
-use crate::isa::Simd;
-use crate::kv::{BLOCK, BlockAt, LANES, MAX_HEAD_LENGTH, Page};
+use std::ops::Range;
 
-/// One key–value head of one sequence, and where the rows that attend to it lie.
+use super::partial::{State, partial_length, write};
+use super::rows::{ROWS, Rows, Scoring};
+use super::{Cached, SPLIT};
+use crate::isa::Simd;
+use crate::kv::{BLOCK, BlockAt, StoredBlock};
+
+/// One key–value head of one sequence, and the tokens whose queries attend to it.
 ///
 /// Row r is query head r mod `group` of token r / `group`.
 pub(super) struct Head<'a> {
@@ -29,50 +31,73 @@ pub(super) struct Head<'a> {
     pub(super) position: usize,
     /// Each row sees the tokens up to here, even those after it.
     pub(super) sees_up_to: usize,
-    pub(super) out_stride: usize,
-    pub(super) out_start: usize,
+    pub(super) tokens: usize,
 }
 
 impl Head<'_> {
-    /// Computes all rows of `tokens` tokens; `out` has room for them at the strides given.
+    /// Computes all rows: `out` is `[tokens, heads, value_length]`, of which the rows of this head are written.
     #[inline(always)]
-    pub(super) fn run<S: Simd>(&self, s: S, tokens: usize, out: &mut [f32]) {
-        let total = tokens * self.group;
-        // Both kinds of panels fit: [key_length][LANES] and [BLOCK][LANES].
-        let mut scratch = [0.0; PANELS * MAX_HEAD_LENGTH * LANES];
-        let mut rows = Rows::new(self.cached.layout.key_length());
-        for first in (0..total).step_by(ROWS) {
-            self.take_rows(&mut rows, first..total.min(first + ROWS));
-            for row in 0..rows.count {
-                self.out(&rows, row, out).fill(0.0);
-            }
-            let visible = rows.visible[rows.count - 1];
-            for block in rows.hidden[0] / BLOCK..visible.div_ceil(BLOCK) {
-                self.score(s, &mut rows, block, &mut scratch);
-                for row in 0..rows.count {
-                    let correction = rows.weigh(row, block * BLOCK, &self.scoring);
-                    if correction != 1.0 {
-                        self.out(&rows, row, out)
-                            .iter_mut()
-                            .for_each(|x| *x *= correction);
-                    }
+    pub(super) fn whole<S: Simd>(&self, s: S, rows: &mut Rows, out: &mut [f32]) {
+        let length = self.cached.layout.value_length();
+        let kv_heads = self.cached.layout.kv_heads();
+        for range in self.row_ranges() {
+            self.take_rows(rows, range.clone());
+            let seen = rows.seen();
+            let mut states = [State::NONE; ROWS];
+            let place = |row: usize| {
+                let (token, head) = (
+                    (range.start + row) / self.group,
+                    (range.start + row) % self.group,
+                );
+                let start = ((token * kv_heads + self.kv_head) * self.group + head) * length;
+                start..start + length
+            };
+            for split in seen.start / SPLIT..seen.end.div_ceil(SPLIT) {
+                self.sum_split(s, rows, split);
+                for (row, state) in states[..rows.count()].iter_mut().enumerate() {
+                    state.join(&mut out[place(row)], rows.state(row), rows.sums(row));
                 }
-                self.accumulate(s, &rows, block, visible, &mut scratch, out);
             }
-            for row in 0..rows.count {
-                let scale = 1.0 / rows.sum[row];
-                self.out(&rows, row, out)
-                    .iter_mut()
-                    .for_each(|x| *x *= scale);
+            for (row, state) in states[..rows.count()].iter().enumerate() {
+                state.finish(&mut out[place(row)]);
             }
         }
     }
 
+    /// Computes all rows in one split: `[tokens, group]` partial results.
+    #[inline(always)]
+    pub(super) fn split<S: Simd>(
+        &self,
+        s: S,
+        rows: &mut Rows,
+        number: usize,
+        partials: &mut [f32],
+    ) {
+        let length = partial_length(self.cached.layout.value_length());
+        for range in self.row_ranges() {
+            self.take_rows(rows, range.clone());
+            self.sum_split(s, rows, number);
+            let partials = partials.chunks_exact_mut(length).skip(range.start);
+            for (row, partial) in (0..rows.count()).zip(partials) {
+                write(partial, rows.state(row), rows.sums(row));
+            }
+        }
+    }
+
+    /// Rows that go through blocks together.
+    #[inline(always)]
+    fn row_ranges(&self) -> impl Iterator<Item = Range<usize>> {
+        let total = self.tokens * self.group;
+        (0..total)
+            .step_by(ROWS)
+            .map(move |first| first..total.min(first + ROWS))
+    }
+
     /// Begins with the rows in `range`.
     #[inline(always)]
-    fn take_rows(&self, rows: &mut Rows, range: std::ops::Range<usize>) {
+    fn take_rows(&self, rows: &mut Rows, range: Range<usize>) {
         let layout = self.cached.layout;
-        rows.clear();
+        rows.clear(layout);
         for row in range {
             let (token, head) = (row / self.group, row % self.group);
             let start = token * self.query_stride + self.query_start + head * layout.key_length();
@@ -80,95 +105,33 @@ impl Head<'_> {
             rows.push(
                 &self.queries[start..][..layout.key_length()],
                 visible.saturating_sub(self.window)..visible.max(self.sees_up_to),
-                token * self.out_stride + self.out_start + head * layout.value_length(),
             );
         }
     }
 
+    /// Sums what the rows see of a split.
     #[inline(always)]
-    fn out<'o>(&self, rows: &Rows, row: usize, out: &'o mut [f32]) -> &'o mut [f32] {
-        &mut out[rows.out_start[row]..][..self.cached.layout.value_length()]
+    fn sum_split<S: Simd>(&self, s: S, rows: &mut Rows, split: usize) {
+        rows.begin_split();
+        let seen = rows.seen();
+        let first = seen.start.max(split * SPLIT) / BLOCK;
+        let end = seen.end.min((split + 1) * SPLIT).div_ceil(BLOCK);
+        for block in first..end {
+            let visible = BLOCK.min(seen.end - block * BLOCK);
+            rows.take_in(s, self.block(block), block * BLOCK, visible, &self.scoring);
+        }
     }
 
-    /// Which page a block is in, and where.
     #[inline(always)]
-    fn page(&self, block: usize) -> (&Page, BlockAt) {
-        let blocks_per_page = self.cached.layout.page_tokens() / BLOCK;
+    fn block(&self, block: usize) -> StoredBlock<'_> {
+        let layout = self.cached.layout;
+        let blocks_per_page = layout.page_tokens() / BLOCK;
         let page = &self.cached.pages[self.table[block / blocks_per_page] as usize];
         let at = BlockAt {
             layer: self.layer,
             block: block % blocks_per_page,
             head: self.kv_head,
         };
-        (page, at)
-    }
-
-    /// `scores = queries · keysᵀ`
-    #[inline(always)]
-    fn score<S: Simd>(&self, s: S, rows: &mut Rows, block: usize, scratch: &mut [f32]) {
-        let layout = self.cached.layout;
-        let (page, at) = self.page(block);
-        if let Some(stored) = page.stored_keys(layout, at).filter(|_| rows.are_few()) {
-            return rows.score_few(s, stored);
-        }
-        for first in (0..BLOCK / LANES).step_by(PANELS) {
-            let keys = page.key_panels(s, layout, at, first, PANELS, scratch);
-            let panels = tile::panels(keys, layout.key_length() * LANES, layout.key_length());
-            for tile in 0..rows.count.div_ceil(TILE) {
-                let mut sums = Sums::default();
-                tile::multiply_add(rows.in_tile(tile), rows.queries(tile), &panels, &mut sums);
-                for (panel, sums) in (first..).zip(&sums) {
-                    for (row, sums) in sums[..rows.in_tile(tile)].iter().enumerate() {
-                        rows.scores[tile * TILE + row][panel * LANES..][..LANES]
-                            .copy_from_slice(sums);
-                    }
-                }
-            }
-        }
-    }
-
-    /// `out += weights · values`
-    #[inline(always)]
-    fn accumulate<S: Simd>(
-        &self,
-        s: S,
-        rows: &Rows,
-        block: usize,
-        visible: usize,
-        scratch: &mut [f32],
-        out: &mut [f32],
-    ) {
-        let layout = self.cached.layout;
-        let (page, at) = self.page(block);
-        let tokens = BLOCK.min(visible - block * BLOCK);
-        if let Some(stored) = page.stored_values(layout, at).filter(|_| rows.are_few()) {
-            return rows.accumulate_few(s, stored, tokens, out);
-        }
-        let panel_count = layout.value_length() / LANES;
-        for first in (0..panel_count).step_by(PANELS) {
-            let count = PANELS.min(panel_count - first);
-            let values = page.value_panels(s, layout, at, first, count, scratch);
-            let panels = tile::panels(values, BLOCK * LANES, tokens);
-            for tile in 0..rows.count.div_ceil(TILE) {
-                let starts = &rows.out_start[tile * TILE..][..rows.in_tile(tile)];
-                let mut sums = Sums::default();
-                for (panel, sums) in (first..first + count).zip(&mut sums) {
-                    for (&start, sums) in starts.iter().zip(sums) {
-                        sums.copy_from_slice(&out[start + panel * LANES..][..LANES]);
-                    }
-                }
-                tile::multiply_add(
-                    starts.len(),
-                    rows.weights(tile),
-                    &panels[..count],
-                    &mut sums,
-                );
-                for (panel, sums) in (first..first + count).zip(&sums) {
-                    for (&start, sums) in starts.iter().zip(sums) {
-                        out[start + panel * LANES..][..LANES].copy_from_slice(sums);
-                    }
-                }
-            }
-        }
+        page.block(layout, at)
     }
 }

@@ -10,21 +10,36 @@
 //! l ← l c + Σ p          o ← o c + p v      m ← m'              at the end: out = o / l
 //! ```
 //!
+//! A sequence is cut into *splits* of [`SPLIT`] tokens, each of which has m, l and o of its own; they are joined in order, by the
+//! same formula. So a token that is being generated can be shared among threads by key–value heads and by splits.
+//!
 //! All query heads that share a key–value head, and the tokens of a prompt chunk, are rows that go through a block
 //! together, so that it is read, and converted to floats, once for all of them. What a row computes does not depend on
-//! the rows beside it: blocks are always of [`crate::kv::BLOCK`] tokens from the start of the sequence, and every sum has a fixed
-//! order (products: ascending, one after the other; the sum of weights: that of `crate::sum`).
+//! the rows beside it: blocks and splits begin at fixed tokens of the sequence, and every sum has a fixed order (products:
+//! ascending, one after the other; the sum of weights: that of `crate::sum`).
+//!
+//! Keys and values that are stored as floats are multiplied as floats ([`floats`]), bytes as integers ([`integers`]).
 
-mod few;
+mod floats;
 mod head;
+mod integers;
+mod partial;
 mod rows;
-mod tile;
+mod work;
+
+use std::sync::{Mutex, PoisonError};
 
 use crate::isa::{Isa, Simd, Task};
-use crate::kv::{KvLayout, Page};
-use crate::pool::{Pool, for_each_item};
+use crate::kv::{BLOCK, KvLayout, Page};
+use crate::pool::{Pool, for_each_chunk};
 
-use rows::Scoring;
+use head::Head;
+use rows::{Rows, Scoring};
+use work::{Item, Items, Target};
+
+/// Tokens that are summed on their own before they are joined with what came before: few enough to share a long context
+/// among threads, enough for the joining not to count.
+pub(crate) const SPLIT: usize = 8 * BLOCK;
 
 /// New tokens of one sequence, whose keys and values are already in the cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,8 +82,23 @@ pub struct Queries<'a> {
     pub values: &'a [f32],
 }
 
-/// Tokens that are one piece of work: enough for a block to be worth loading, few enough to share among threads.
-const TOKENS_PER_ITEM: usize = 16;
+/// Memory that attention needs while it computes, kept between calls: some 100 KB for each thread, and for each token
+/// that is being generated as many floats for every [`SPLIT`] tokens before it as it has values.
+#[derive(Debug, Default)]
+pub struct Scratch {
+    /// One for each thread.
+    rows: Vec<Rows>,
+    /// Splits that are still to be joined, as [`partial`] has them.
+    partials: Vec<f32>,
+}
+
+impl Scratch {
+    /// Bytes it takes.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.rows.len() * Rows::bytes() + self.partials.capacity() * size_of::<f32>()
+    }
+}
 
 /// Attention in `layer` for all rows of all `spans`: `out` is `[rows of all spans, heads, value_length]`.
 ///
@@ -80,11 +110,25 @@ pub fn attention(
     layer: usize,
     spans: &[Span],
     queries: &Queries,
+    scratch: &mut Scratch,
     out: &mut [f32],
 ) {
-    attention_with(Isa::best(), pool, cached, layer, spans, queries, out);
+    attention_with(
+        Isa::best(),
+        pool,
+        cached,
+        layer,
+        spans,
+        queries,
+        scratch,
+        out,
+    );
 }
 
+#[allow(
+    clippy::too_many_arguments,
+    reason = "those of `attention`, and the instruction set"
+)]
 fn attention_with(
     isa: Isa,
     pool: &dyn Pool,
@@ -92,109 +136,54 @@ fn attention_with(
     layer: usize,
     spans: &[Span],
     queries: &Queries,
+    scratch: &mut Scratch,
     out: &mut [f32],
 ) {
     let rows: usize = spans.iter().map(|span| span.rows).sum();
-    let heads = queries.heads;
+    let layout = cached.layout;
     assert_eq!(
-        heads % cached.layout.kv_heads(),
+        queries.heads % layout.kv_heads(),
         0,
         "each key–value head serves the same number of queries"
     );
     assert_eq!(
         queries.values.len(),
-        rows * heads * cached.layout.key_length(),
+        rows * queries.heads * layout.key_length(),
         "queries are [rows, heads, key_length]"
     );
     assert_eq!(
         out.len(),
-        rows * heads * cached.layout.value_length(),
+        rows * queries.heads * layout.value_length(),
         "out is [rows, heads, value_length]"
     );
-    let items = Items {
-        spans,
-        done: 0,
-        row: 0,
-        head: 0,
-        queries,
-        layout: cached.layout,
-        out,
-    };
-    for_each_item(pool, items, &|item: Item| {
-        isa.run(Attend {
-            item,
-            cached,
-            layer,
-            queries,
-        });
-    });
-}
-
-/// A piece of work: some tokens of a span and some key–value heads, and the place for their results.
-struct Item<'a> {
-    span: Span,
-    /// The first token's row in all queries.
-    row: usize,
-    /// The first token, counted from the start of the span.
-    token: usize,
-    tokens: usize,
-    kv_heads: std::ops::Range<usize>,
-    /// `[tokens, heads that belong to kv_heads, value_length]`
-    out: &'a mut [f32],
-}
-
-/// Cuts `out` into items, in order.
-struct Items<'a> {
-    spans: &'a [Span],
-    /// Tokens of the first of `spans` that are done.
-    done: usize,
-    row: usize,
-    /// Key–value heads of the next token that are done, where items are single heads.
-    head: usize,
-    queries: &'a Queries<'a>,
-    layout: &'a KvLayout,
-    out: &'a mut [f32],
-}
-
-impl<'a> Iterator for Items<'a> {
-    type Item = Item<'a>;
-
-    fn next(&mut self) -> Option<Item<'a>> {
-        while self
-            .spans
-            .first()
-            .is_some_and(|span| span.rows == self.done)
-        {
-            self.spans = &self.spans[1..];
-            self.done = 0;
-        }
-        let &span = self.spans.first()?;
-        let kv_heads = self.layout.kv_heads();
-        // A single token has only its heads to share among threads.
-        let (tokens, heads) = if span.rows == 1 {
-            (1, self.head..self.head + 1)
-        } else {
-            (TOKENS_PER_ITEM.min(span.rows - self.done), 0..kv_heads)
-        };
-        let group = self.queries.heads / kv_heads;
-        let length = tokens * heads.len() * group * self.layout.value_length();
-        let (out, rest) = std::mem::take(&mut self.out).split_at_mut(length);
-        self.out = rest;
-        let item = Item {
-            span,
-            row: self.row,
-            token: self.done,
-            tokens,
-            kv_heads: heads,
-            out,
-        };
-        self.head = item.kv_heads.end % kv_heads;
-        if self.head == 0 {
-            self.done += tokens;
-            self.row += tokens;
-        }
-        Some(item)
+    let Scratch {
+        rows: rooms,
+        partials,
+    } = scratch;
+    let floats = work::partial_floats(spans, queries, layout);
+    if partials.len() < floats {
+        partials.resize(floats, 0.0);
     }
+    if rooms.len() < pool.threads() {
+        rooms.resize_with(pool.threads(), Rows::new);
+    }
+    let items = Mutex::new(Items::new(spans, queries, layout, partials, out));
+    for_each_chunk(pool, &mut rooms[..pool.threads()], 1, &|_, rows| {
+        for rows in rows {
+            loop {
+                let item = items.lock().unwrap_or_else(PoisonError::into_inner).next();
+                let Some(item) = item else { break };
+                isa.run(Attend {
+                    item,
+                    cached,
+                    layer,
+                    queries,
+                    rows,
+                });
+            }
+        }
+    });
+    partial::join_all(isa, pool, spans, queries, layout, partials, out);
 }
 
 struct Attend<'a> {
@@ -202,6 +191,7 @@ struct Attend<'a> {
     cached: &'a Cached<'a>,
     layer: usize,
     queries: &'a Queries<'a>,
+    rows: &'a mut Rows,
 }
 
 impl Task for Attend<'_> {
@@ -210,16 +200,16 @@ impl Task for Attend<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
         let Self {
-            item,
+            mut item,
             cached,
             layer,
             queries,
+            rows,
         } = self;
         let layout = cached.layout;
         let group = queries.heads / layout.kv_heads();
-        let out_heads = item.kv_heads.len() * group;
-        for kv_head in item.kv_heads.clone() {
-            head::Head {
+        for kv_head in item.kv_heads {
+            let head = Head {
                 cached,
                 table: &cached.tables[item.span.table..],
                 layer,
@@ -238,10 +228,12 @@ impl Task for Attend<'_> {
                     true => 0,
                     false => item.span.start + item.span.rows,
                 },
-                out_stride: out_heads * layout.value_length(),
-                out_start: (kv_head - item.kv_heads.start) * group * layout.value_length(),
+                tokens: item.tokens,
+            };
+            match &mut item.target {
+                Target::Split { number, partial } => head.split(s, rows, *number, partial),
+                Target::Whole { out } => head.whole(s, rows, out),
             }
-            .run(s, item.tokens, item.out);
         }
     }
 }

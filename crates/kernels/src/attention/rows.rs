@@ -1,19 +1,24 @@
-//! The rows of queries that go through a block together, and the state of their softmax.
+//! The rows of queries that go through blocks together, and the state of their softmax.
 
 use std::ops::Range;
 
-use super::few;
-use super::tile::TILE;
+use super::partial::State;
+use super::{floats, integers};
 use crate::activation::soft_capped;
 use crate::isa::Simd;
-use crate::kv::{BLOCK, LANES, MAX_HEAD_LENGTH, StoredBlock};
+use crate::kv::{BLOCK, KvLayout, KvType, MAX_HEAD_LENGTH, StoredBlock};
 use crate::softmax;
 use crate::sum::Partial;
 
-/// Rows that go through a block together.
-pub(super) const ROWS: usize = 32;
+/// Rows that are multiplied with a panel at a time. With four, its sums fill eight 128-bit vectors, which leaves room in
+/// 16 registers for a factor and for what is loaded of the panel.
+pub(super) const TILE: usize = 4;
 
-const TILES: usize = ROWS / TILE;
+/// Tiles that go through a block together.
+pub(super) const TILES: usize = 8;
+
+/// Rows that go through a block together.
+pub(super) const ROWS: usize = TILES * TILE;
 
 /// How products of queries and keys become scores.
 pub(super) struct Scoring {
@@ -21,163 +26,246 @@ pub(super) struct Scoring {
     pub(super) soft_cap: Option<f32>,
 }
 
-/// Up to [`ROWS`] rows. What is multiplied with panels is kept by tile, the rows of a tile side by side, so that a
-/// product reads its factors front to back.
+/// For each row of a tile the scores of a block, which become weights.
+pub(super) type TileScores = [[f32; BLOCK]; TILE];
+
+/// For each row of a tile its weighted sums of values: the first `value_length` are used.
+pub(super) type TileSums = [[f32; MAX_HEAD_LENGTH]; TILE];
+
+/// Up to [`ROWS`] rows.
+#[derive(Debug)]
 pub(super) struct Rows {
-    key_length: usize,
-    pub(super) count: usize,
-    /// `[tiles][key_length][TILE]`
-    queries: [[f32; TILE]; TILES * MAX_HEAD_LENGTH],
-    /// Products of queries and the keys of one block.
-    pub(super) scores: [[f32; BLOCK]; ROWS],
-    /// Their exponentials, relative to `max`.
-    weights: [[[f32; TILE]; BLOCK]; TILES],
+    count: usize,
+    value_length: usize,
+    kind: KvType,
+    /// The tokens that each row sees. Ascending.
+    seen: [Range<usize>; ROWS],
+    /// Of the split under way.
+    states: [State; ROWS],
+    /// Of the split under way, relative to the maxima in `states`.
+    sums: Box<[TileSums; TILES]>,
+    scores: Box<[TileScores; TILES]>,
+    /// Of the block under way.
+    corrections: [[Correction; TILE]; TILES],
+    /// Queries that are multiplied with stored floats.
+    floats: floats::Queries,
+    /// Queries that are multiplied with stored bytes.
+    integers: integers::Queries,
+}
+
+/// How the values of a block are added to the sums of earlier ones.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Correction {
+    /// What the earlier sums are multiplied by.
+    pub(super) before: f32,
+    /// What the block's values, weighted relative to its base, are multiplied by.
+    pub(super) block: f32,
+}
+
+impl Correction {
+    const NONE: Self = Self {
+        before: 1.0,
+        block: 1.0,
+    };
+}
+
+/// What the weights of a block are relative to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Base {
     /// The largest score so far.
-    max: [f32; ROWS],
-    /// The sum of exponentials so far, relative to `max`.
-    pub(super) sum: [f32; ROWS],
-    /// The first token that each row sees: how many are hidden from it. Ascending.
-    pub(super) hidden: [usize; ROWS],
-    /// The end of the tokens that each row sees. Ascending.
-    pub(super) visible: [usize; ROWS],
-    /// Where each row's result begins.
-    pub(super) out_start: [usize; ROWS],
+    Running,
+    /// The largest score of the block, so that the largest weight is 1.
+    Block,
 }
 
 impl Rows {
-    /// No rows yet.
-    #[inline(always)]
-    pub(super) fn new(key_length: usize) -> Self {
+    /// No rows yet, and memory for any.
+    pub(super) fn new() -> Self {
         Self {
-            key_length,
             count: 0,
-            queries: [[0.0; TILE]; TILES * MAX_HEAD_LENGTH],
-            scores: [[0.0; BLOCK]; ROWS],
-            weights: [[[0.0; TILE]; BLOCK]; TILES],
-            max: [0.0; ROWS],
-            sum: [0.0; ROWS],
-            hidden: [0; ROWS],
-            visible: [0; ROWS],
-            out_start: [0; ROWS],
+            value_length: 0,
+            kind: KvType::F32,
+            seen: std::array::from_fn(|_| 0..0),
+            states: [State::NONE; ROWS],
+            sums: Box::new([[[0.0; MAX_HEAD_LENGTH]; TILE]; TILES]),
+            scores: Box::new([[[0.0; BLOCK]; TILE]; TILES]),
+            corrections: [[Correction::NONE; TILE]; TILES],
+            floats: floats::Queries::new(),
+            integers: integers::Queries::new(),
         }
     }
 
+    /// Bytes one takes.
+    pub(super) fn bytes() -> usize {
+        size_of::<Self>()
+            + size_of::<[TileSums; TILES]>()
+            + size_of::<[TileScores; TILES]>()
+            + floats::Queries::bytes()
+            + integers::Queries::bytes()
+    }
+
     #[inline(always)]
-    pub(super) fn clear(&mut self) {
+    pub(super) fn count(&self) -> usize {
+        self.count
+    }
+
+    /// The tokens that any row sees.
+    #[inline(always)]
+    pub(super) fn seen(&self) -> Range<usize> {
+        self.seen[0].start..self.seen[self.count - 1].end
+    }
+
+    /// The state of a row after the split.
+    #[inline(always)]
+    pub(super) fn state(&self, row: usize) -> State {
+        self.states[row]
+    }
+
+    /// The weighted sums of values of a row after the split.
+    #[inline(always)]
+    pub(super) fn sums(&self, row: usize) -> &[f32] {
+        &self.sums[row / TILE][row % TILE][..self.value_length]
+    }
+
+    /// Begins without rows.
+    #[inline(always)]
+    pub(super) fn clear(&mut self, layout: &KvLayout) {
         self.count = 0;
+        self.value_length = layout.value_length();
+        self.kind = layout.kind();
     }
 
     /// Adds a row that sees the tokens in `seen`.
     #[inline(always)]
-    pub(super) fn push(&mut self, query: &[f32], seen: Range<usize>, out_start: usize) {
+    pub(super) fn push(&mut self, query: &[f32], seen: Range<usize>) {
         let row = self.count;
         self.count += 1;
-        self.max[row] = f32::NEG_INFINITY;
-        self.sum[row] = 0.0;
-        self.hidden[row] = seen.start;
-        self.visible[row] = seen.end;
-        self.out_start[row] = out_start;
-        let tile = &mut self.queries[row / TILE * self.key_length..];
-        for (factors, &x) in tile.iter_mut().zip(query) {
-            factors[row % TILE] = x;
+        self.seen[row] = seen;
+        match self.kind {
+            KvType::F32 => self.floats.set(row, query, false),
+            KvType::F16 => self.floats.set(row, query, true),
+            KvType::Q8_0 => self.integers.set(row, query),
         }
     }
 
-    /// Rows of a tile; all but the last are full.
+    /// Begins a split: nothing is summed yet.
     #[inline(always)]
-    pub(super) fn in_tile(&self, tile: usize) -> usize {
-        TILE.min(self.count - tile * TILE)
-    }
-
-    /// The queries of a tile, channel by channel.
-    #[inline(always)]
-    pub(super) fn queries(&self, tile: usize) -> &[[f32; TILE]] {
-        &self.queries[tile * self.key_length..][..self.key_length]
-    }
-
-    /// The weights of a tile, token by token.
-    #[inline(always)]
-    pub(super) fn weights(&self, tile: usize) -> &[[f32; TILE]] {
-        &self.weights[tile]
-    }
-
-    /// Whether panels that are loaded serve a single tile.
-    #[inline(always)]
-    pub(super) fn are_few(&self) -> bool {
-        self.count <= TILE
-    }
-
-    /// `scores = queries · keysᵀ` for a single tile.
-    #[inline(always)]
-    pub(super) fn score_few<S: Simd>(&mut self, s: S, keys: StoredBlock) {
-        let factors = &self.queries[..self.key_length];
-        let scores = self.scores.as_flattened_mut();
-        scores[..self.count * BLOCK].fill(0.0);
-        let at = |row, panel| row * BLOCK + panel * LANES;
-        let (rows, steps) = (self.count, self.key_length);
-        match keys {
-            StoredBlock::F32(keys) => few::multiply_add(s, rows, factors, keys, steps, at, scores),
-            StoredBlock::F16(keys) => few::multiply_add(s, rows, factors, keys, steps, at, scores),
+    pub(super) fn begin_split(&mut self) {
+        for row in 0..self.count {
+            self.states[row] = State::NONE;
+            self.sums[row / TILE][row % TILE][..self.value_length].fill(0.0);
         }
     }
 
-    /// `out += weights · values` for a single tile, the first `tokens` tokens of a block.
+    /// Takes in the first `tokens` tokens of the block that begins with token `start`.
     #[inline(always)]
-    pub(super) fn accumulate_few<S: Simd>(
-        &self,
+    pub(super) fn take_in<S: Simd>(
+        &mut self,
         s: S,
-        values: StoredBlock,
+        block: StoredBlock,
+        start: usize,
         tokens: usize,
-        out: &mut [f32],
+        scoring: &Scoring,
     ) {
-        let factors = &self.weights[0][..tokens];
-        let at = |row, panel| self.out_start[row] + panel * LANES;
-        match values {
-            StoredBlock::F32(values) => {
-                few::multiply_add(s, self.count, factors, values, BLOCK, at, out);
+        match block {
+            StoredBlock::Floats(block) => {
+                self.floats.score(s, self.count, block, &mut self.scores);
+                self.weigh(start, scoring, Base::Running);
+                self.correct();
+                self.floats.accumulate(
+                    s,
+                    self.count,
+                    block,
+                    tokens,
+                    &mut self.scores,
+                    &mut self.sums,
+                );
             }
-            StoredBlock::F16(values) => {
-                few::multiply_add(s, self.count, factors, values, BLOCK, at, out);
+            StoredBlock::Bytes(block) => {
+                self.integers.score(s, self.count, block, &mut self.scores);
+                self.weigh(start, scoring, Base::Block);
+                integers::accumulate(
+                    s,
+                    self.count,
+                    block,
+                    &self.scores,
+                    &self.corrections,
+                    &mut self.sums,
+                );
             }
         }
     }
 
-    /// Turns the scores of a row in the block that begins with token `start` into weights, and returns what everything
-    /// that was summed with earlier weights has to be multiplied by.
+    /// Turns the scores of all rows in the block that begins with token `start` into weights.
     #[inline(always)]
-    pub(super) fn weigh(&mut self, row: usize, start: usize, scoring: &Scoring) -> f32 {
-        let scores = &mut self.scores[row];
-        for score in scores.iter_mut() {
-            *score *= scoring.scale;
-        }
-        if let Some(cap) = scoring.soft_cap {
+    fn weigh(&mut self, start: usize, scoring: &Scoring, base: Base) {
+        let corrections = self.corrections.as_flattened_mut();
+        let rows = self.scores.as_flattened_mut().iter_mut().zip(&self.seen);
+        let rows = rows.zip(&mut self.states).zip(corrections);
+        for (((scores, seen), state), correction) in rows.take(self.count) {
             for score in scores.iter_mut() {
-                *score = soft_capped(cap, *score);
+                *score *= scoring.scale;
+            }
+            if let Some(cap) = scoring.soft_cap {
+                for score in scores.iter_mut() {
+                    *score = soft_capped(cap, *score);
+                }
+            }
+            let [hidden, seen] =
+                [seen.start, seen.end].map(|token| token.saturating_sub(start).min(BLOCK));
+            scores[..hidden].fill(f32::NEG_INFINITY);
+            scores[seen..].fill(f32::NEG_INFINITY);
+            *correction = state.weigh(scores, base);
+        }
+    }
+
+    /// Makes the sums relative to the largest scores so far.
+    #[inline(always)]
+    fn correct(&mut self) {
+        let rows = self.sums.as_flattened_mut().iter_mut();
+        let rows = rows.zip(self.corrections.as_flattened());
+        for (sums, correction) in rows.take(self.count) {
+            if correction.before != 1.0 {
+                for sum in &mut sums[..self.value_length] {
+                    *sum *= correction.before;
+                }
             }
         }
-        let [hidden, seen] = [self.hidden[row], self.visible[row]]
-            .map(|token| token.saturating_sub(start).min(BLOCK));
-        scores[..hidden].fill(f32::NEG_INFINITY);
-        scores[seen..].fill(f32::NEG_INFINITY);
-        let max = softmax::max(scores).max(self.max[row]);
-        if max == f32::NEG_INFINITY {
-            // A block before the row's window, which a row beside it still sees: infinities have no difference.
-            for weights in &mut self.weights[row / TILE] {
-                weights[row % TILE] = 0.0;
-            }
-            return 1.0;
+    }
+}
+
+impl State {
+    /// Takes in the scores of a block, which become weights.
+    #[inline(always)]
+    fn weigh(&mut self, scores: &mut [f32; BLOCK], base: Base) -> Correction {
+        let largest = softmax::max(scores);
+        if largest == f32::NEG_INFINITY {
+            // The row sees nothing of the block, which a row beside it does: infinities have no difference.
+            scores.fill(0.0);
+            return Correction::NONE;
         }
-        let correction = softmax::exp(self.max[row] - max);
+        let before = self.max;
+        self.max = largest.max(before);
+        let base = match base {
+            Base::Running => self.max,
+            Base::Block => largest,
+        };
         for score in scores.iter_mut() {
-            *score = softmax::exp(*score - max);
+            *score = softmax::exp(*score - base);
         }
         let mut sum = Partial::default();
         sum.add(scores, |weight| weight);
-        self.sum[row] = self.sum[row] * correction + sum.total();
-        self.max[row] = max;
-        for (weights, &weight) in self.weights[row / TILE].iter_mut().zip(scores.iter()) {
-            weights[row % TILE] = weight;
-        }
+        let correction = Correction {
+            before: relative(before, self.max),
+            block: relative(base, self.max),
+        };
+        self.sum = self.sum * correction.before + sum.total() * correction.block;
         correction
     }
+}
+
+/// e^(x − max); 1, exactly, without computing it where they are the same.
+#[inline(always)]
+fn relative(x: f32, max: f32) -> f32 {
+    if x == max { 1.0 } else { softmax::exp(x - max) }
 }

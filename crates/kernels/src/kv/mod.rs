@@ -4,13 +4,20 @@
 //! reads it in blocks of [`BLOCK`] tokens, whatever the page size, and a block in panels of [`LANES`] columns:
 //!
 //! ```text
-//! page   [layers][page_tokens / BLOCK][kv_heads] blocks
+//! page   [layers][kv_heads][page_tokens / BLOCK] blocks
 //! block  keys   [BLOCK / LANES][key_length][LANES]     a panel: 8 tokens, transposed
 //!        values [value_length / LANES][BLOCK][LANES]   a panel: 8 channels of 32 tokens
 //! ```
 //!
-//! [`KvType::Q8_0`] keeps, beside each block's bytes, a scale for every 32 channels of a token:
-//! `keys [key_length / 32][BLOCK]`, then `values [value_length / 32][BLOCK]`.
+//! [`KvType::Q8_0`] packs what is summed, four to a lane, so that an instruction multiplies and adds four bytes of each lane:
+//!
+//! ```text
+//! block  keys   [BLOCK / LANES][key_length / 4][LANES][4 channels]
+//!        values [value_length / LANES][BLOCK / 4][LANES][4 tokens]
+//! ```
+//!
+//! It keeps, beside each block's bytes, a scale for every 32 channels of a token: `keys [key_length / 32][BLOCK]`, then
+//! `values [value_length / 32][BLOCK]`.
 //!
 //! Both products of attention (queries × keysᵀ and weights × values) then read panels front to back and leave
 //! their results in lanes: no gathering, no sum across lanes, and one inner loop for both.
@@ -22,9 +29,9 @@ use half::f16;
 
 use crate::Error;
 
-pub(crate) use encode::widen_half;
+pub(crate) use encode::{PLACED, place_f16, place_half, widen_f16};
 pub use page::Page;
-pub(crate) use page::{BlockAt, StoredBlock};
+pub(crate) use page::{BlockAt, ByteBlock, FloatBlock, Panels, STEP, Step, StoredBlock};
 
 /// Tokens that attention handles at a time. Fixed, because the order of summation follows it and results may not
 /// depend on the page size.
@@ -199,6 +206,6 @@ impl KvLayout {
     /// Which of a page's blocks this is.
     #[inline(always)]
     fn block_index(&self, at: BlockAt) -> usize {
-        (at.layer * (self.page_tokens / BLOCK) + at.block) * self.kv_heads + at.head
+        (at.layer * self.kv_heads + at.head) * (self.page_tokens / BLOCK) + at.block
     }
 }

@@ -1,10 +1,14 @@
 //! One page of the cache.
 
+use std::ops::Range;
+
 use half::f16;
+use zerocopy::{FromBytes, IntoBytes};
 
 use super::{BLOCK, KvLayout, KvType, LANES, MAX_HEAD_LENGTH, SCALED, encode};
 use crate::Error;
-use crate::isa::Simd;
+use crate::isa::Bytes16;
+use crate::line::Line;
 
 /// Storage for the keys and values of `page_tokens` tokens, all layers.
 #[derive(Debug, Clone)]
@@ -16,7 +20,7 @@ pub struct Page {
 enum Storage {
     F32(Vec<f32>),
     F16(Vec<f16>),
-    Q8_0 { bytes: Vec<i8>, scales: Vec<f16> },
+    Q8_0 { lines: Vec<Line>, scales: Vec<f16> },
 }
 
 /// Which block of a page.
@@ -27,12 +31,49 @@ pub(crate) struct BlockAt {
     pub(crate) head: usize,
 }
 
-/// The keys or the values of a block, in panels, where they are stored as floats of some kind.
+/// The keys and values of a block.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum StoredBlock<'a> {
+    Floats(FloatBlock<'a>),
+    Bytes(ByteBlock<'a>),
+}
+
+/// Keys and values as floats of some kind.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct FloatBlock<'a> {
+    pub(crate) key_length: usize,
+    /// Of `key_length` columns each.
+    pub(crate) keys: Panels<'a>,
+    /// Of [`BLOCK`] columns each.
+    pub(crate) values: Panels<'a>,
+}
+
+/// The columns of panels, one after the other.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Panels<'a> {
     F32(&'a [[f32; LANES]]),
     F16(&'a [[f16; LANES]]),
 }
+
+/// Keys and values as bytes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ByteBlock<'a> {
+    pub(crate) key_length: usize,
+    /// `[BLOCK / LANES][key_length / 4]`: of [`LANES`] tokens, four channels each.
+    pub(crate) keys: &'a [Step],
+    /// `[value_length / LANES]`, in each of which are of [`LANES`] channels [`BLOCK`] tokens, four to a step.
+    pub(crate) values: &'a [[Step; BLOCK / STEP]],
+    /// `[key_length / 32]`
+    pub(crate) key_scales: &'a [[f16; BLOCK]],
+    /// `[value_length / 32]`
+    pub(crate) value_scales: &'a [[f16; BLOCK]],
+}
+
+/// Four bytes in each of [`LANES`] lanes.
+pub(crate) type Step = [Bytes16; LANES * STEP / 16];
+
+/// Bytes in a lane.
+pub(crate) const STEP: usize = 4;
 
 impl Page {
     /// A page of zeros.
@@ -45,7 +86,7 @@ impl Page {
             KvType::F32 => Storage::F32(zeros(values)?),
             KvType::F16 => Storage::F16(zeros(values)?),
             KvType::Q8_0 => Storage::Q8_0 {
-                bytes: zeros(values)?,
+                lines: zeros(values / size_of::<Line>())?,
                 scales: zeros(layout.page_scales())?,
             },
         };
@@ -100,7 +141,8 @@ impl Page {
                     &halves[1][..value.len()],
                 );
             }
-            Storage::Q8_0 { bytes, scales } => {
+            Storage::Q8_0 { lines, scales } => {
+                let bytes = &mut lines.as_mut_bytes()[start..];
                 let mut quantized = [[0; MAX_HEAD_LENGTH]; 2];
                 let mut scale_rows =
                     scales[block * layout.block_scales()..].chunks_exact_mut(BLOCK);
@@ -110,12 +152,8 @@ impl Page {
                         scales[token] = encode::quantize(channels, bytes);
                     }
                 }
-                scatter(
-                    &mut bytes[start..],
-                    token,
-                    &quantized[0][..key.len()],
-                    &quantized[1][..value.len()],
-                );
+                let [keys, values] = quantized;
+                scatter_bytes(bytes, token, &keys[..key.len()], &values[..value.len()]);
             }
         }
     }
@@ -125,110 +163,45 @@ impl Page {
         self.storage.clone_from(&other.storage);
     }
 
-    /// All keys of a block, unless they are bytes: panels of `key_length` columns.
+    /// A block's keys and values.
     #[inline(always)]
-    pub(crate) fn stored_keys(&self, layout: &KvLayout, at: BlockAt) -> Option<StoredBlock<'_>> {
-        let start = layout.block_index(at) * BLOCK * (layout.key_length + layout.value_length);
-        self.stored(start..start + BLOCK * layout.key_length)
-    }
-
-    /// All values of a block, unless they are bytes: panels of [`BLOCK`] columns.
-    #[inline(always)]
-    pub(crate) fn stored_values(&self, layout: &KvLayout, at: BlockAt) -> Option<StoredBlock<'_>> {
-        let start = layout.block_index(at) * BLOCK * (layout.key_length + layout.value_length)
-            + BLOCK * layout.key_length;
-        self.stored(start..start + BLOCK * layout.value_length)
-    }
-
-    #[inline(always)]
-    fn stored(&self, range: std::ops::Range<usize>) -> Option<StoredBlock<'_>> {
-        match &self.storage {
-            Storage::F32(data) => Some(StoredBlock::F32(data[range].as_chunks().0)),
-            Storage::F16(data) => Some(StoredBlock::F16(data[range].as_chunks().0)),
-            Storage::Q8_0 { .. } => None,
-        }
-    }
-
-    /// The keys of `count` · `LANES` tokens, `[count][key_length][LANES]`; `first` counts from the start of the block.
-    /// `scratch` has room for them, and is used where the stored form is not floats.
-    #[inline(always)]
-    pub(crate) fn key_panels<'a, S: Simd>(
-        &'a self,
-        s: S,
-        layout: &KvLayout,
-        at: BlockAt,
-        first: usize,
-        count: usize,
-        scratch: &'a mut [f32],
-    ) -> &'a [f32] {
+    pub(crate) fn block(&self, layout: &KvLayout, at: BlockAt) -> StoredBlock<'_> {
         let block = layout.block_index(at);
-        let length = layout.key_length * LANES;
-        let start = block * BLOCK * (layout.key_length + layout.value_length) + first * length;
-        let range = start..start + count * length;
+        let start = block * BLOCK * (layout.key_length + layout.value_length);
+        let keys = start..start + BLOCK * layout.key_length;
+        let values = keys.end..keys.end + BLOCK * layout.value_length;
+        let key_length = layout.key_length;
         match &self.storage {
-            Storage::F32(data) => &data[range],
-            Storage::F16(data) => widen_f16(s, &data[range], scratch),
-            Storage::Q8_0 { bytes, scales } => {
-                let out = &mut scratch[..count * length];
-                let scales = &scales[block * layout.block_scales()..];
-                let panels = bytes[range]
-                    .chunks_exact(length)
-                    .zip(out.chunks_exact_mut(length));
-                for (panel, (bytes, out)) in (first..).zip(panels) {
-                    let groups = bytes
-                        .chunks(SCALED * LANES)
-                        .zip(out.chunks_mut(SCALED * LANES));
-                    for ((bytes, out), scales) in groups.zip(scales.chunks_exact(BLOCK)) {
-                        encode::scale_columns(s, bytes, &scales[panel * LANES..][..LANES], out);
-                    }
-                }
-                out
+            Storage::F32(data) => StoredBlock::Floats(FloatBlock {
+                key_length,
+                keys: Panels::F32(data[keys].as_chunks().0),
+                values: Panels::F32(data[values].as_chunks().0),
+            }),
+            Storage::F16(data) => StoredBlock::Floats(FloatBlock {
+                key_length,
+                keys: Panels::F16(data[keys].as_chunks().0),
+                values: Panels::F16(data[values].as_chunks().0),
+            }),
+            Storage::Q8_0 { lines, scales } => {
+                let steps = <[Step]>::ref_from_bytes(lines.as_bytes()).expect("lines are steps");
+                let in_steps = |range: Range<usize>| {
+                    &steps[range.start / size_of::<Step>()..range.end / size_of::<Step>()]
+                };
+                let scales = &scales[block * layout.block_scales()..][..layout.block_scales()];
+                let (key_scales, value_scales) = scales
+                    .as_chunks()
+                    .0
+                    .split_at(layout.key_length.div_ceil(SCALED));
+                StoredBlock::Bytes(ByteBlock {
+                    key_length,
+                    keys: in_steps(keys),
+                    values: in_steps(values).as_chunks().0,
+                    key_scales,
+                    value_scales,
+                })
             }
         }
     }
-
-    /// `count` · `LANES` channels of a block's values, `[count][BLOCK][LANES]`, as [`Self::key_panels`].
-    #[inline(always)]
-    pub(crate) fn value_panels<'a, S: Simd>(
-        &'a self,
-        s: S,
-        layout: &KvLayout,
-        at: BlockAt,
-        first: usize,
-        count: usize,
-        scratch: &'a mut [f32],
-    ) -> &'a [f32] {
-        const LENGTH: usize = BLOCK * LANES;
-        let block = layout.block_index(at);
-        let start = block * BLOCK * (layout.key_length + layout.value_length)
-            + BLOCK * layout.key_length
-            + first * LENGTH;
-        let range = start..start + count * LENGTH;
-        match &self.storage {
-            Storage::F32(data) => &data[range],
-            Storage::F16(data) => widen_f16(s, &data[range], scratch),
-            Storage::Q8_0 { bytes, scales } => {
-                let out = &mut scratch[..count * LENGTH];
-                let key_groups = layout.key_length.div_ceil(SCALED);
-                let scales = &scales[block * layout.block_scales() + key_groups * BLOCK..];
-                let panels = bytes[range]
-                    .chunks_exact(LENGTH)
-                    .zip(out.chunks_exact_mut(LENGTH));
-                for (panel, (bytes, out)) in (first..).zip(panels) {
-                    let group = panel * LANES / SCALED;
-                    encode::scale_rows(s, bytes, &scales[group * BLOCK..][..BLOCK], out);
-                }
-                out
-            }
-        }
-    }
-}
-
-#[inline(always)]
-fn widen_f16<'a, S: Simd>(s: S, stored: &[f16], scratch: &'a mut [f32]) -> &'a [f32] {
-    let out = &mut scratch[..stored.len()];
-    encode::widen_f16(s, stored, out);
-    out
 }
 
 /// Writes a token's key and value to their places in a block.
@@ -241,6 +214,32 @@ fn scatter<T: Copy>(block: &mut [T], token: usize, key: &[T], value: &[T]) {
     for (channel, &x) in value.iter().enumerate() {
         values[((channel / LANES) * BLOCK + token) * LANES + channel % LANES] = x;
     }
+}
+
+/// [`scatter`] for bytes.
+fn scatter_bytes(block: &mut [u8], token: usize, key: &[i8], value: &[i8]) {
+    const LANE: usize = STEP;
+    let (keys, values) = block.split_at_mut(BLOCK * key.len());
+    let panel = (token / LANES) * key.len();
+    for (channel, &x) in key.iter().enumerate() {
+        let step = panel + channel / STEP * STEP;
+        keys[step * LANES + token % LANES * LANE + channel % STEP] = x.cast_unsigned();
+    }
+    let (step, byte) = value_place(token);
+    for (channel, &x) in value.iter().enumerate() {
+        let panel = channel / LANES * BLOCK;
+        values[(panel + step * STEP) * LANES + channel % LANES * LANE + byte] = x.cast_unsigned();
+    }
+}
+
+/// Which of a panel's steps has a token's values, and at which byte of its lanes.
+///
+/// Weights come as four vectors of four tokens; they are interleaved two by two, so that no weight has to change its lane: in step
+/// `i` of four, bytes 0 and 2 are of tokens `i` and `i + 4`, bytes 1 and 3 of tokens `i + 8` and `i + 12`.
+fn value_place(token: usize) -> (usize, usize) {
+    let (sixteen, token) = (token / 16, token % 16);
+    const BYTES: [usize; 4] = [0, 2, 1, 3];
+    (sixteen * 4 + token % 4, BYTES[token / 4])
 }
 
 fn zeros<T: Clone + Default>(count: usize) -> Result<Vec<T>, Error> {

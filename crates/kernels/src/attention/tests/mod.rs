@@ -1,10 +1,14 @@
+//! Sequences with keys, values and queries, which are attended to by the kernels and by the formula.
+
+mod formula;
+mod sameness;
+
+use half::f16;
+
 use super::*;
 use crate::kv::{BLOCK, KvType};
 use crate::pool::Serial;
-use crate::testing::{Random, assert_close, assert_same_bits};
-use half::f16;
-#[cfg(target_arch = "wasm32")]
-use wasm_bindgen_test::wasm_bindgen_test as test;
+use crate::testing::Random;
 
 #[derive(Debug, Clone, Copy)]
 struct Shape {
@@ -21,15 +25,18 @@ const SMOLLM2: Shape = Shape {
     value_length: 64,
 };
 
+/// Small enough for sequences of several splits.
+const SMALL: Shape = Shape {
+    heads: 2,
+    kv_heads: 2,
+    key_length: 8,
+    value_length: 8,
+};
+
 /// Plain attention, more query heads to a key than rows of a block, keys and values of different lengths.
 const SHAPES: [Shape; 4] = [
     SMOLLM2,
-    Shape {
-        heads: 2,
-        kv_heads: 2,
-        key_length: 8,
-        value_length: 8,
-    },
+    SMALL,
     Shape {
         heads: 40,
         kv_heads: 1,
@@ -43,6 +50,9 @@ const SHAPES: [Shape; 4] = [
         value_length: 80,
     },
 ];
+
+/// Shorter than a block, whole blocks, neither, and longer than any sequence.
+const WINDOWS: [usize; 5] = [1, 7, 32, 45, 200];
 
 const LAYERS: usize = 2;
 
@@ -152,36 +162,44 @@ impl Case {
 
     /// The results for the tokens from `from[i]` on of each sequence.
     fn run(&self, isa: Isa, filled: &Filled, layer: usize, from: &[usize]) -> Vec<f32> {
+        let spans = self.spans(filled, from);
+        self.run_spans(isa, &Serial, filled, layer, &spans)
+    }
+
+    /// The tokens from `from[i]` on of each sequence.
+    fn spans(&self, filled: &Filled, from: &[usize]) -> Vec<Span> {
+        let sequences = self.lengths.iter().zip(&filled.starts).zip(from);
+        sequences
+            .map(|((&length, &table), &start)| Span {
+                table,
+                start,
+                rows: length - start,
+            })
+            .collect()
+    }
+
+    /// The results for tokens of each of the first sequences.
+    fn run_spans(
+        &self,
+        isa: Isa,
+        pool: &dyn Pool,
+        filled: &Filled,
+        layer: usize,
+        spans: &[Span],
+    ) -> Vec<f32> {
         let Shape {
             heads,
             key_length,
             value_length,
             ..
         } = self.shape;
-        let mut queries = Vec::new();
-        let mut spans = Vec::new();
-        for (sequence, &start) in from.iter().enumerate() {
-            queries.extend_from_slice(&self.queries[sequence][start * heads * key_length..]);
-            let rows = self.lengths[sequence] - start;
-            spans.push(Span {
-                table: filled.starts[sequence],
-                start,
-                rows,
-            });
+        let width = heads * key_length;
+        let mut values = Vec::new();
+        for span in spans {
+            let sequence = filled.starts.iter().position(|&start| start == span.table);
+            let queries = &self.queries[sequence.expect("a sequence's table")];
+            values.extend_from_slice(&queries[span.start * width..][..span.rows * width]);
         }
-        self.run_spans(isa, filled, layer, &spans, &queries, value_length)
-    }
-
-    fn run_spans(
-        &self,
-        isa: Isa,
-        filled: &Filled,
-        layer: usize,
-        spans: &[Span],
-        queries: &[f32],
-        value_length: usize,
-    ) -> Vec<f32> {
-        let heads = self.shape.heads;
         let rows: usize = spans.iter().map(|span| span.rows).sum();
         let mut out = vec![f32::NAN; rows * heads * value_length];
         let cached = Cached {
@@ -195,9 +213,19 @@ impl Case {
             soft_cap: self.soft_cap,
             window: self.window,
             causal: self.causal,
-            values: queries,
+            values: &values,
         };
-        attention_with(isa, &Serial, &cached, layer, spans, &queries, &mut out);
+        let mut scratch = Scratch::default();
+        attention_with(
+            isa,
+            pool,
+            &cached,
+            layer,
+            spans,
+            &queries,
+            &mut scratch,
+            &mut out,
+        );
         out
     }
 
@@ -296,221 +324,4 @@ fn stored(kind: KvType, head: &[f32]) -> Vec<f32> {
             })
             .collect(),
     }
-}
-
-#[test]
-fn agrees_with_the_formula_in_64_bits() {
-    for (seed, shape) in SHAPES.into_iter().enumerate() {
-        for kind in KvType::ALL {
-            let mut case = Case::new(shape, &[1, 33, 70, 97], 1.0, seed as u64);
-            let filled = case.fill(kind, BLOCK);
-            case.round(kind);
-            let from = [0, 32, 5, 96];
-            for layer in 0..LAYERS {
-                let out = case.run(Isa::best(), &filled, layer, &from);
-                assert_close(&out, &case.reference(layer, &from), 1e-5);
-            }
-        }
-    }
-}
-
-/// Shorter than a block, whole blocks, neither, and longer than any sequence.
-const WINDOWS: [usize; 5] = [1, 7, 32, 45, 200];
-
-#[test]
-fn a_window_and_a_cap_agree_with_the_formula_in_64_bits() {
-    for window in WINDOWS {
-        let mut case = Case::new(SMOLLM2, &[150, 33, 97], 1.0, 40);
-        case.window = Some(window);
-        case.soft_cap = Some(2.5);
-        let filled = case.fill(KvType::F32, BLOCK);
-        let from = [0, 32, 90];
-        let out = case.run(Isa::best(), &filled, 0, &from);
-        assert_close(&out, &case.reference(0, &from), 1e-5);
-    }
-}
-
-#[test]
-fn tokens_see_those_after_them_where_nothing_is_causal() {
-    for (seed, shape) in SHAPES.into_iter().enumerate() {
-        let mut case = Case::new(shape, &[1, 33, 70, 97], 1.0, 50 + seed as u64);
-        case.causal = false;
-        let filled = case.fill(KvType::F32, BLOCK);
-        let from = [0, 0, 32, 90];
-        let out = case.run(Isa::best(), &filled, 1, &from);
-        assert_close(&out, &case.reference(1, &from), 1e-5);
-    }
-}
-
-#[test]
-fn a_window_gives_the_same_in_chunks_and_without_the_pages_before_it() {
-    for window in WINDOWS {
-        let mut case = Case::new(SMOLLM2, &[150], 1.0, 41);
-        case.window = Some(window);
-        let filled = case.fill(KvType::F16, BLOCK);
-        let width = 9 * 64;
-        let whole = case.run(Isa::best(), &filled, 1, &[0]);
-        for chunk in [1, 19, 64] {
-            for start in (0..150).step_by(chunk) {
-                let rows = chunk.min(150 - start);
-                let mut tables = filled.tables.clone();
-                tables[..(start + 1).saturating_sub(window) / BLOCK].fill(u32::MAX);
-                let filled = Filled {
-                    tables,
-                    layout: filled.layout.clone(),
-                    pages: filled.pages.clone(),
-                    starts: filled.starts.clone(),
-                };
-                let span = Span {
-                    table: 0,
-                    start,
-                    rows,
-                };
-                let queries = &case.queries[0][start * width..][..rows * width];
-                let alone = case.run_spans(Isa::best(), &filled, 1, &[span], queries, 64);
-                assert_same_bits(&alone, &whole[start * width..][..rows * width]);
-            }
-        }
-    }
-}
-
-#[test]
-fn one_overwhelming_score_selects_its_value() {
-    // Scores around 10⁴, rounded to about 10⁻³: so far off are the weights of two that are nearly equal.
-    let case = Case::new(SMOLLM2, &[80], 100.0, 11);
-    let out = case.run(Isa::best(), &case.fill(KvType::F32, BLOCK), 1, &[0]);
-    assert_close(&out, &case.reference(1, &[0]), 1e-2);
-}
-
-#[test]
-fn is_the_same_on_every_instruction_set() {
-    for (seed, shape) in SHAPES.into_iter().enumerate() {
-        for kind in KvType::ALL {
-            let mut case = Case::new(shape, &[45, 66], 2.0, 20 + seed as u64);
-            let filled = case.fill(kind, BLOCK);
-            let expected = case.run(Isa::SCALAR, &filled, 0, &[40, 0]);
-            for isa in Isa::available() {
-                assert_same_bits(&case.run(isa, &filled, 0, &[40, 0]), &expected);
-            }
-            case.window = Some(40);
-            case.soft_cap = Some(3.0);
-            let expected = case.run(Isa::SCALAR, &filled, 0, &[40, 0]);
-            for isa in Isa::available() {
-                assert_same_bits(&case.run(isa, &filled, 0, &[40, 0]), &expected);
-            }
-        }
-    }
-}
-
-#[test]
-fn does_not_depend_on_the_page_size() {
-    let case = Case::new(SMOLLM2, &[150, 64], 1.0, 30);
-    let expected = case.run(Isa::best(), &case.fill(KvType::F16, BLOCK), 1, &[100, 0]);
-    for page_tokens in [2 * BLOCK, 5 * BLOCK] {
-        assert_same_bits(
-            &case.run(
-                Isa::best(),
-                &case.fill(KvType::F16, page_tokens),
-                1,
-                &[100, 0],
-            ),
-            &expected,
-        );
-    }
-}
-
-#[test]
-fn does_not_depend_on_chunks_or_on_the_batch() {
-    let case = Case::new(SMOLLM2, &[75, 50], 1.0, 31);
-    let filled = case.fill(KvType::F32, BLOCK);
-    let together = case.run(Isa::best(), &filled, 0, &[0, 0]);
-    let (query_width, out_width) = (9 * 64, 9 * 64);
-    let mut row = 0;
-    for (sequence, &tokens) in case.lengths.iter().enumerate() {
-        for chunk in [1, 3, 19, 52] {
-            for start in (0..tokens).step_by(chunk) {
-                let rows = chunk.min(tokens - start);
-                let span = Span {
-                    table: filled.starts[sequence],
-                    start,
-                    rows,
-                };
-                let queries = &case.queries[sequence][start * query_width..][..rows * query_width];
-                let alone = case.run_spans(Isa::best(), &filled, 0, &[span], queries, 64);
-                assert_same_bits(
-                    &alone,
-                    &together[(row + start) * out_width..][..rows * out_width],
-                );
-            }
-        }
-        row += tokens;
-    }
-}
-
-#[test]
-fn what_lies_beyond_the_last_token_does_not_matter() {
-    let case = Case::new(SMOLLM2, &[41], 1.0, 32);
-    let mut filled = case.fill(KvType::F32, BLOCK);
-    let expected = case.run(Isa::best(), &filled, 0, &[0]);
-    for token in 41..2 * BLOCK {
-        let page = filled.tables[token / BLOCK] as usize;
-        filled.pages[page].store(
-            &filled.layout,
-            0,
-            token % BLOCK,
-            &[f32::NAN; 192],
-            &[f32::INFINITY; 192],
-        );
-    }
-    assert_same_bits(&case.run(Isa::best(), &filled, 0, &[0]), &expected);
-}
-
-#[cfg(not(target_arch = "wasm32"))]
-#[test]
-fn does_not_depend_on_the_number_of_threads() {
-    /// A new thread for every part.
-    struct Scoped;
-    // SAFETY: each part gets one thread, which ends with the scope.
-    unsafe impl Pool for Scoped {
-        fn threads(&self) -> usize {
-            3
-        }
-        fn run(&self, parts: usize, job: &(dyn Fn(usize) + Sync)) {
-            std::thread::scope(|scope| {
-                for part in 0..parts {
-                    scope.spawn(move || job(part));
-                }
-            });
-        }
-    }
-    let case = Case::new(SMOLLM2, &[130], 1.0, 33);
-    let filled = case.fill(KvType::F16, BLOCK);
-    let expected = case.run(Isa::best(), &filled, 0, &[0]);
-    let mut out = vec![0.0; expected.len()];
-    let cached = Cached {
-        layout: &filled.layout,
-        pages: &filled.pages,
-        tables: &filled.tables,
-    };
-    let queries = Queries {
-        heads: 9,
-        scale: 0.25,
-        soft_cap: None,
-        window: None,
-        causal: true,
-        values: &case.queries[0],
-    };
-    attention(
-        &Scoped,
-        &cached,
-        0,
-        &[Span {
-            table: 0,
-            start: 0,
-            rows: 130,
-        }],
-        &queries,
-        &mut out,
-    );
-    assert_same_bits(&out, &expected);
 }
