@@ -138,7 +138,7 @@ pub(crate) struct EngineArgs {
     /// Prompt tokens computed at a time
     #[arg(short, long, value_name = "N", default_value_t = EngineOptions::default().max_batch_tokens)]
     batch_size: usize,
-    /// Number format of the key-value cache: f32 or f16
+    /// Number format of the key-value cache: f32, f16 or q8_0
     #[arg(long, value_name = "TYPE", default_value = "f16", value_parser = parse_kv)]
     pub(crate) kv_cache: KvType,
 }
@@ -159,7 +159,7 @@ impl EngineArgs {
 }
 
 /// Takes the name of a number format of the key-value cache.
-fn parse_kv(name: &str) -> Result<KvType, String> {
+pub(crate) fn parse_kv(name: &str) -> Result<KvType, String> {
     KvType::from_name(name).ok_or_else(|| {
         let names: Vec<_> = KvType::ALL.into_iter().map(KvType::name).collect();
         format!("expected one of {}", names.join(", "))

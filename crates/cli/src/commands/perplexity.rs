@@ -13,6 +13,7 @@ use serde::Serialize;
 use tokenizer::EncodeOptions;
 
 use crate::{
+    args::parse_kv,
     load::{self, Loaded},
     output, progress, threads,
 };
@@ -38,6 +39,9 @@ pub(crate) struct Args {
     /// Compute threads; 0 takes as many as the machine offers
     #[arg(short, long, value_name = "N", default_value_t = 0)]
     threads: usize,
+    /// Number format of the key-value cache: f32, f16 or q8_0
+    #[arg(long, value_name = "TYPE", default_value = "f32", value_parser = parse_kv)]
+    kv_cache: KvType,
     /// Write one JSON object: {"ppl", "nll", "tokens"}
     #[arg(long)]
     json: bool,
@@ -83,7 +87,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     }
     let options = ContextOptions {
         capacity: args.chunk,
-        kv: KvType::F32,
+        kv: args.kv_cache,
         context_length: args.chunk,
         page: BLOCK,
     };
