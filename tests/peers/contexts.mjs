@@ -19,7 +19,7 @@ const { values: options } = parseArgs({
   options: {
     'models-dir': { type: 'string' }, models: { type: 'string' }, contexts: { type: 'string', default: '128,512,1024,2048,4096' },
     threads: { type: 'string', default: '1,2' }, builds: { type: 'string', default: 'simd,relaxed' },
-    new: { type: 'string', default: '32' }, repetitions: { type: 'string', default: '3' },
+    kv: { type: 'string', default: 'f16,q8_0' }, new: { type: 'string', default: '32' }, repetitions: { type: 'string', default: '3' },
     out: { type: 'string', default: path.join(here, 'results') }, package: { type: 'string', default: path.join(here, '../../dist/minnow-llm') },
   },
 });
