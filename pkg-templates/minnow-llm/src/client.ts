@@ -36,10 +36,10 @@ export class WorkerClient<A extends Api> {
     worker.onmessage = ({ data }: MessageEvent<FromWorker>) => this.#receive(data);
     worker.onerror = (event) => {
       event.preventDefault();
-      this.#crash(new MinnowError("worker_crashed", `the worker stopped; load the model again: ${event.message || "its script could not be loaded"}`));
+      this.crash(new MinnowError("worker_crashed", `the worker stopped; load the model again: ${event.message || "its script could not be loaded"}`));
     };
     worker.onmessageerror = () => {
-      this.#crash(new MinnowError("worker_crashed", "a message from the worker could not be read; load the model again"));
+      this.crash(new MinnowError("worker_crashed", "a message from the worker could not be read; load the model again"));
     };
   }
 
@@ -95,7 +95,7 @@ export class WorkerClient<A extends Api> {
   }
 
   #receive(message: FromWorker): void {
-    if (message.type === "crash") return this.#crash(MinnowError.from(message.error));
+    if (message.type === "crash") return this.crash(MinnowError.from(message.error));
     const pending = this.#pending.get(message.id);
     if (!pending) return;
     if (message.type === "event") return pending.onEvent?.(message.event);
@@ -111,7 +111,8 @@ export class WorkerClient<A extends Api> {
     this.#onIdle?.();
   }
 
-  #crash(error: MinnowError): void {
+  /** Ends the worker at once; calls under way and later ones are rejected with `error`. */
+  crash(error: MinnowError): void {
     this.#ended ??= error;
     this.#worker.terminate();
     for (const pending of this.#pending.values()) pending.reject(error);

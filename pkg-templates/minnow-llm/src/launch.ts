@@ -42,14 +42,26 @@ function chosen(wishes: Wishes): Choice {
   return { variant, ...rest };
 }
 
+/**
+ * What threads may take to start once the module is there, in milliseconds: their scripts have been fetched, so it is a matter of
+ * milliseconds. But Firefox, where many workers come and go, now and then never runs one, and the worker that started it stands still.
+ */
+const THREADS_MS = 8_000;
+
 async function started(choice: Choice, threads: number, signal?: AbortSignal): Promise<Launched> {
   const client = new WorkerClient<WorkerApi>(createWorker(choice.variant));
+  let late: ReturnType<typeof setTimeout> | undefined;
+  const onEvent = () => {
+    late = setTimeout(() => client.crash(new MinnowError("worker_crashed", `they did not start within ${THREADS_MS / 1000} s`)), THREADS_MS);
+  };
   try {
-    await client.call("start", [threads], { signal });
+    await client.call("start", [threads], { signal, onEvent });
     return { client, ...choice };
   } catch (error) {
     void client.close(new MinnowError("model_not_loaded", "the worker could not be started"));
     throw error;
+  } finally {
+    clearTimeout(late);
   }
 }
 

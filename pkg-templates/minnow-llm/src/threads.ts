@@ -19,11 +19,13 @@ export interface Shareable {
 
 /**
  * Instantiates the module of `address` on shared memory, to compute on `threads` threads, this worker's included; `spawn`
- * starts one of the others. Fails, with none left behind, where memory is not granted or a worker cannot be started.
+ * starts one of the others, once `instantiated` has been called. Fails, with none left behind, where memory is not granted or a worker
+ * cannot be started.
  */
-export async function startShared(wasm: Shareable, address: URL, threads: number, spawn: () => Worker): Promise<void> {
+export async function startShared(wasm: Shareable, address: URL, threads: number, spawn: () => Worker, instantiated: () => void): Promise<void> {
   const memory = sharedMemory();
   await wasm.default({ module_or_path: address, memory });
+  instantiated();
   wasm.useThreads(threads);
   await startWorkers(spawn, threads - 1, { module: wasm.compiledModule(), memory });
 }

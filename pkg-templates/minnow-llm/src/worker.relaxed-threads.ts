@@ -6,4 +6,4 @@ const address = new URL("./wasm/relaxed-threads/minnow_bg.wasm", import.meta.url
 // Bundlers find a worker by this very expression, with the address written out.
 const spawn = () => new Worker(new URL("./compute.relaxed-threads.js", import.meta.url), { type: "module" });
 
-start(wasm, (threads) => startShared(wasm, address, threads, spawn));
+start(wasm, (threads, instantiated) => startShared(wasm, address, threads, spawn, instantiated));

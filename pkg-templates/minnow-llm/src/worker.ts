@@ -18,12 +18,15 @@ type Module = Omit<typeof Wasm, "default" | "initSync">;
 
 export type WorkerApi = ReturnType<typeof createApi>;
 
-/** Answers the page's calls with `wasm`, which `instantiate` starts, to compute on that many threads. */
-export function start(wasm: Module, instantiate: (threads: number) => Promise<unknown>): void {
+/** Starts the module, to compute on that many threads; `instantiated` is called when it is there, before its other threads are. */
+type Instantiate = (threads: number, instantiated: () => void) => Promise<unknown>;
+
+/** Answers the page's calls with `wasm`, which `instantiate` starts. */
+export function start(wasm: Module, instantiate: Instantiate): void {
   serve(createApi(wasm, instantiate), (cause) => crashReport(wasm, cause));
 }
 
-function createApi(wasm: Module, instantiate: (threads: number) => Promise<unknown>) {
+function createApi(wasm: Module, instantiate: Instantiate) {
   let session: Session | undefined;
   let runner: Runner | undefined;
   let exporting: ModelExport | undefined;
@@ -34,9 +37,9 @@ function createApi(wasm: Module, instantiate: (threads: number) => Promise<unkno
 
   return {
     /** Instantiates the module and its threads; comes before all other calls. */
-    async start(_: Call, threads: number): Promise<void> {
+    async start(call: Call<"instantiated">, threads: number): Promise<void> {
       try {
-        await instantiate(threads);
+        await instantiate(threads, () => call.emit("instantiated"));
       } catch (cause) {
         fail({ code: "unsupported_browser", message: `the WebAssembly module could not be started: ${String(cause)}` });
       }
