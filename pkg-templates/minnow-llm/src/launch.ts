@@ -43,8 +43,8 @@ function chosen(wishes: Wishes): Choice {
 }
 
 /**
- * What threads may take to start once the module is there, in milliseconds: their scripts have been fetched, so it is a matter of
- * milliseconds. But Firefox, where many workers come and go, now and then never runs one, and the worker that started it stands still.
+ * What threads may take to start once the module is there, in milliseconds: all that is still to be fetched are two small scripts.
+ * But Firefox, where many workers come and go, now and then never runs one, and the worker that started it stands still.
  */
 const THREADS_MS = 8_000;
 
@@ -52,7 +52,7 @@ async function started(choice: Choice, threads: number, signal?: AbortSignal): P
   const client = new WorkerClient<WorkerApi>(createWorker(choice.variant));
   let late: ReturnType<typeof setTimeout> | undefined;
   const onEvent = () => {
-    late = setTimeout(() => client.crash(new MinnowError("worker_crashed", `they did not start within ${THREADS_MS / 1000} s`)), THREADS_MS);
+    late = setTimeout(() => client.crash(new MinnowError("worker_crashed", `the threads did not start within ${THREADS_MS / 1000} s; load the model again`)), THREADS_MS);
   };
   try {
     await client.call("start", [threads], { signal, onEvent });
