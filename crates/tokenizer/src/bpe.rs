@@ -130,7 +130,8 @@ impl Merges {
     }
 
     fn insert(&mut self, left: u32, right: u32, merged: u32) {
-        if self.position(left, right).is_some() {
+        let hash = self.hasher.hash_one((left, right));
+        if self.position(hash, left, right).is_some() {
             return;
         }
         let position = self.entries.len() as u32;
@@ -139,19 +140,17 @@ impl Merges {
             let [left, right, _] = self.entries[position as usize];
             self.hasher.hash_one((left, right))
         };
-        self.by_pair
-            .insert_unique(self.hasher.hash_one((left, right)), position, rehash);
+        self.by_pair.insert_unique(hash, position, rehash);
     }
 
-    fn position(&self, left: u32, right: u32) -> Option<u32> {
+    fn position(&self, hash: u64, left: u32, right: u32) -> Option<u32> {
         let same = |&position: &u32| self.entries[position as usize][..2] == [left, right];
-        self.by_pair
-            .find(self.hasher.hash_one((left, right)), same)
-            .copied()
+        self.by_pair.find(hash, same).copied()
     }
 
     fn find(&self, left: &Symbol, right: &Symbol) -> Option<Merge> {
-        let rank = self.position(left.id, right.id)?;
+        let hash = self.hasher.hash_one((left.id, right.id));
+        let rank = self.position(hash, left.id, right.id)?;
         Some(Merge {
             priority: rank,
             id: self.entries[rank as usize][2],
