@@ -14,7 +14,8 @@
 //! is written before the first chunk, and again, marked complete, after the last.
 //!
 //! Where files are faster than tables ([`Place::Files`]), a part's bytes are a file instead, each chunk at its number times
-//! the chunk size, and `chunks` has none of them. A chunk's bytes are then on the disk before its entry is written.
+//! the chunk size, and `chunks` has none of them. A chunk's bytes are then written before its entry, but nobody waits until either
+//! is on the disk: after a failure of the power there may be entries whose bytes are not there.
 
 use serde::{Deserialize, Serialize};
 

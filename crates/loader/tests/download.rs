@@ -22,12 +22,12 @@ fn the_second_load_needs_no_network() {
 fn a_killed_download_fetches_only_the_rest() {
     let (mut case, expected) = Case::single(2);
     case.kill_after(24);
-    let held: usize = case.world.chunks.values().map(Vec::len).sum();
-    assert!(held >= 2 * CHUNK as usize, "{held}");
+    let held = case.world.noted();
+    assert!(held >= 2 * u64::from(CHUNK), "{held}");
     let received = case.world.received;
     let summary = case.expect(&expected);
-    assert_eq!(summary.read, held as u64);
-    assert_eq!(case.world.received - received, case.size() - held as u64);
+    assert_eq!(summary.read, held);
+    assert_eq!(case.world.received - received, case.size() - held);
 }
 
 #[test]
@@ -282,7 +282,7 @@ fn a_mirror_takes_over_where_the_first_place_fails() {
         .with_hashes(&files)
         .with_mirror(&mirror, &files);
     case.kill_after(24);
-    let held = case.world.chunks.len() as u64 * u64::from(CHUNK);
+    let held = case.world.noted();
     case.world.server.remove("https://h.org/m.gguf");
     let summary = case.expect(&tensors_of(&files));
     assert_eq!(

@@ -179,8 +179,8 @@ impl Builder {
         &self.layers
     }
 
-    /// What comes before the first block: the embedding and what rotations are made with, once they are there.
-    pub(crate) fn foundation(&self) -> Option<(&Matrix, RopeFactors)> {
+    /// The embedding, once it and what rotations are made with are there: what comes before the first block.
+    pub(crate) fn embedding(&self) -> Option<&Matrix> {
         let incomplete = |name: &&str| {
             let index = self.by_name.get(*name);
             index.is_some_and(|&index| !self.entries[index].is_complete())
@@ -188,8 +188,12 @@ impl Builder {
         if families::ROPE_TENSORS.iter().any(incomplete) {
             return None;
         }
-        let embedding = self.loaded.peek_matrix(families::EMBEDDING)?;
-        Some((embedding, families::rope_factors(&self.loaded)))
+        self.loaded.peek_matrix(families::EMBEDDING)
+    }
+
+    /// What rotations are made with, as far as it is there.
+    pub(crate) fn rope_factors(&self) -> RopeFactors {
+        families::rope_factors(&self.loaded)
     }
 }
 

@@ -141,23 +141,43 @@ impl Prefill {
     /// # Errors
     /// None that can be caused from outside.
     pub fn advance(&mut self, builder: &Builder, pool: &dyn Pool) -> Result<bool, Error> {
-        let layers = builder.layers();
-        let mut prompts = self.prompts.iter_mut();
-        let next = prompts.find_map(|prompt| Some((layers.get(prompt.blocks)?, prompt)));
-        let Some((layer, prompt)) = next else {
-            return Ok(false);
-        };
-        let Some((embedding, factors)) = builder.foundation() else {
+        let Some(embedding) = builder.embedding() else {
             return Ok(false);
         };
         let config = builder.config();
-        let context_length = self.options.context_length;
+        if self.ropes.is_none() {
+            let factors = builder.rope_factors();
+            self.ropes = Some(Ropes::new(config, &factors, self.options.context_length));
+        }
+        self.compute_panel(config, embedding, builder.layers(), pool)
+    }
+
+    /// As [`advance`](Self::advance), when all blocks are there.
+    pub(crate) fn advance_in(&mut self, model: &Model, pool: &dyn Pool) -> Result<bool, Error> {
+        let config = &model.config;
+        if self.ropes.is_none() {
+            let (factors, length) = (&model.rope_factors, self.options.context_length);
+            self.ropes = Some(Ropes::new(config, factors, length));
+        }
+        self.compute_panel(config, &model.embedding, &model.layers, pool)
+    }
+
+    fn compute_panel(
+        &mut self,
+        config: &Config,
+        embedding: &Matrix,
+        layers: &[Layer],
+        pool: &dyn Pool,
+    ) -> Result<bool, Error> {
+        let mut prompts = self.prompts.iter_mut();
+        let next = prompts.find_map(|prompt| Some((layers.get(prompt.blocks)?, prompt)));
+        let (Some((layer, prompt)), Some(ropes)) = (next, &self.ropes) else {
+            return Ok(false);
+        };
         let means = Means {
             config,
             embedding,
-            ropes: self
-                .ropes
-                .get_or_insert_with(|| Ropes::new(config, &factors, context_length)),
+            ropes,
             pool,
             panel: self.panel,
         };

@@ -3,9 +3,9 @@
 use kernels::Pool;
 use kernels::kv::{BLOCK, KvType};
 
-use crate::{Builder, Config, ContextOptions, Error, Prefill};
+use crate::{Builder, Config, ContextOptions, Error, Model, Prefill};
 
-/// Runs pretend tokens through single blocks of a model that is still arriving. Nothing is made of the results: it is for an
+/// Runs pretend tokens through single blocks of a model, while it is still arriving or when it is there. Nothing is made of the results: it is for an
 /// engine's compiler, which makes fast code only of what has run, and for clocks.
 #[derive(Debug)]
 pub struct Rehearsal {
@@ -35,5 +35,12 @@ impl Rehearsal {
         self.pretend.restart_at(block);
         // Nothing is asked of it that could fail.
         self.pretend.advance(builder, pool).unwrap_or(false)
+    }
+
+    /// Computes one block of a model that is there, if it has as many.
+    pub fn run_in(&mut self, model: &Model, block: usize, pool: &dyn Pool) -> bool {
+        self.pretend.restart_at(block);
+        // As above.
+        self.pretend.advance_in(model, pool).unwrap_or(false)
     }
 }

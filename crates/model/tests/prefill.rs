@@ -197,6 +197,12 @@ fn pretend_tokens_run_through_the_blocks_that_have_landed_as_often_as_wanted() {
         }
         assert!(!rehearsal.run(&builder, blocks, &Serial));
     }
+    let model = builder.finish().unwrap();
+    let unused = Rehearsal::new(model.config(), KvType::F16, 1).unwrap();
+    for rehearsal in rehearsals.iter_mut().chain(&mut [unused]) {
+        assert!(rehearsal.run_in(&model, blocks - 1, &Serial));
+        assert!(!rehearsal.run_in(&model, blocks, &Serial));
+    }
 }
 
 #[test]

@@ -202,7 +202,7 @@ pub async fn load(
     let costs = io::Costs::default();
     let loaded = io::load(&source, &options, Some(&signal), &report, &mut sink, &costs).await?;
     reporter.enter(Stage::Prepare);
-    let (engine, info, stepper) = sink.finish()?;
+    let (engine, info, stepper, warm_up) = sink.finish()?;
     let times = LoadTimes {
         header: costs.header(),
         weights: costs.weights(),
@@ -210,7 +210,7 @@ pub async fn load(
         store: costs.store(),
         ..reporter.finish()
     };
-    Ok(Session::new(engine, stepper, info, loaded, times))
+    Ok(Session::new(engine, stepper, warm_up, info, loaded, times))
 }
 
 /// Brings a model into the store without loading it.

@@ -55,8 +55,8 @@ impl ModelSink {
         }
     }
 
-    /// The engine, once all tensors are there, and what steps it.
-    pub(crate) fn finish(self) -> Result<(Engine, ModelInfo, Stepper), Error> {
+    /// The engine, once all tensors are there, what steps it, and what is left of its warm-up.
+    pub(crate) fn finish(self) -> Result<(Engine, ModelInfo, Stepper, Option<WarmUp>), Error> {
         let begun = self.begun.ok_or(model::Error::NoHeader)?;
         let stepper = Stepper::new(Arc::clone(&self.pool), self.settings.tunes_threads());
         let (tokenizer, template) = (Arc::new(begun.tokenizer), begun.template);
@@ -68,7 +68,7 @@ impl ModelSink {
             }
             None => Engine::new(model, tokenizer, template, options, pool, clock),
         };
-        Ok((engine?, begun.info, stepper))
+        Ok((engine?, begun.info, stepper, begun.warm_up))
     }
 }
 
@@ -101,7 +101,7 @@ impl TensorSink for ModelSink {
                 let _ = add(prompt);
             }
         }
-        let warm_up = WarmUp::new(builder.config(), options.kv);
+        let warm_up = WarmUp::new(builder.config(), options.kv, &self.pool);
         self.begun = Some(Begun {
             info,
             options,
@@ -116,12 +116,7 @@ impl TensorSink for ModelSink {
 
     fn tensor(&mut self, name: &str, bytes: &[u8]) -> Result<(), Error> {
         let begun = self.begun.as_mut().ok_or(model::Error::NoHeader)?;
-        let landed = begun.builder.write(name, bytes)?;
-        if landed.is_some()
-            && let Some(warm_up) = &mut begun.warm_up
-        {
-            warm_up.advance(&begun.builder, &self.pool);
-        }
+        begun.builder.write(name, bytes)?;
         Ok(())
     }
 
@@ -130,26 +125,27 @@ impl TensorSink for ModelSink {
         early.is_some_and(|early| !early.is_empty())
     }
 
-    fn work(&mut self) -> Result<bool, Error> {
-        let Some(Begun {
-            tokenizer,
-            template,
-            builder,
-            early: Some(early),
-            ..
-        }) = &mut self.begun
-        else {
+    fn work(&mut self, idle: bool) -> Result<bool, Error> {
+        let Some(begun) = &mut self.begun else {
+            return Ok(false);
+        };
+        let (builder, warm_up) = (&begun.builder, begun.warm_up.as_mut());
+        let Some(early) = &mut begun.early else {
             return Ok(false);
         };
         let began = Performance.now_ms();
         while let Some(prompt) = next(&self.next_prompt) {
+            let (tokenizer, template) = (&begun.tokenizer, begun.template.as_ref());
             // What cannot be computed early is computed, or refused, with its request.
-            let _ = early.add(&prompt, tokenizer, template.as_ref(), builder.config());
+            let _ = early.add(&prompt, tokenizer, template, builder.config());
             self.prompts.push(prompt);
         }
         let mut worked = true;
         while worked && Performance.now_ms() - began < TURN_MS {
             worked = early.advance(builder, &self.pool)?;
+        }
+        if let Some(warm_up) = warm_up.filter(|_| idle && early.is_empty()) {
+            warm_up.advance(builder);
         }
         Ok(worked)
     }

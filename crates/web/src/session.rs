@@ -13,6 +13,7 @@ use crate::answer::Answer;
 use crate::event::{StepEvent, TokenLogprobs, TokenProbability};
 use crate::io::Loaded;
 use crate::loading::LoadTimes;
+use crate::rehearsal::WarmUp;
 use crate::request::{ChatInput, GenerateRequest, Prompt};
 use crate::threads::Stepper;
 use crate::{Error, ErrorReport, Metrics, ModelInfo};
@@ -58,6 +59,8 @@ pub struct SessionInfo {
 pub struct Session {
     engine: Engine,
     stepper: Stepper,
+    /// Until it is done or the first request is there, which warms up as well.
+    warm_up: Option<WarmUp>,
     model: ModelInfo,
     loaded: Loaded,
     times: LoadTimes,
@@ -69,6 +72,7 @@ impl Session {
     pub(crate) fn new(
         engine: Engine,
         stepper: Stepper,
+        warm_up: Option<WarmUp>,
         model: ModelInfo,
         loaded: Loaded,
         times: LoadTimes,
@@ -76,6 +80,7 @@ impl Session {
         Self {
             engine,
             stepper,
+            warm_up,
             model,
             loaded,
             times,
@@ -136,6 +141,7 @@ impl Session {
             _ => Answer::Plain,
         };
         let id = self.engine.submit(request)?;
+        self.warm_up = None;
         self.answers.insert(id, (answer, false));
         Ok(number(id))
     }
@@ -145,11 +151,16 @@ impl Session {
         self.engine.cancel(u64::from(id).into())
     }
 
-    /// Computes one batch and tells what happened.
+    /// Computes one batch and tells what happened, or a piece of the warm-up.
     ///
     /// # Errors
     /// None that can be caused from outside.
     pub fn step(&mut self) -> Result<Vec<Ts<StepEvent>>, Error> {
+        if let Some(warm_up) = &mut self.warm_up
+            && !warm_up.advance_in(self.engine.model())
+        {
+            self.warm_up = None;
+        }
         let events = self.stepper.step(&mut self.engine);
         events
             .into_iter()
@@ -158,10 +169,10 @@ impl Session {
             .collect()
     }
 
-    /// Whether no request is left.
+    /// Whether no request is left, and no warm-up.
     #[wasm_bindgen(js_name = isIdle)]
     pub fn is_idle(&self) -> bool {
-        self.engine.is_idle()
+        self.engine.is_idle() && self.warm_up.is_none()
     }
 
     /// The token ids of `text`. `bos` puts the beginning-of-sequence token first if the model wants

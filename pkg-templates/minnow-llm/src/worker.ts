@@ -118,7 +118,7 @@ function createApi(wasm: Module, instantiate: Instantiate) {
 /** Milliseconds of steps between turns of the event loop: a turn takes a tenth, and requests to cancel wait for one. */
 const TURN_EVERY = 8;
 
-/** Steps a session for as long as it has requests, with turns of the event loop in between. */
+/** Steps a session for as long as it has something to do, with turns of the event loop in between. */
 class Runner {
   readonly #session: Session;
   readonly #requests = new Map<number, Active>();
@@ -129,6 +129,7 @@ class Runner {
   constructor(session: Session) {
     this.#session = session;
     this.#turn.port1.onmessage = () => this.#steps();
+    this.#next();
   }
 
   run(request: GenerateRequest, call: Call<StepEvent | { type: "accepted" }>): Promise<FinishedEvent> {

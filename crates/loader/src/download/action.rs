@@ -52,8 +52,8 @@ pub enum Action {
         /// Its bytes.
         length: u32,
     },
-    /// Store a chunk and its journal entry, both or neither. A release of its bytes may follow at once.
-    /// Answer: [`Event::Stored`].
+    /// Store a chunk and its journal entry: both or neither, or the chunk first. A release of its bytes may follow at once.
+    /// Answer: [`Event::Stored`], before which there may be an [`Event::Written`].
     Write {
         /// Names the answer.
         token: Token,
@@ -145,6 +145,11 @@ pub enum Event {
         token: Token,
         /// What was found; `None` if the chunk is not there or cannot be read.
         piece: Option<Piece>,
+    },
+    /// The bytes of an [`Action::Write`] are in the store and take no memory any more, while the journal entry is on its way.
+    Written {
+        /// The action's.
+        token: Token,
     },
     /// Answers [`Action::Write`] and [`Action::Save`].
     Stored {

@@ -35,7 +35,7 @@ use std::collections::{BTreeMap, VecDeque};
 use gguf::Header;
 
 use crate::files::ModelSpec;
-use crate::record::{CHUNK_SIZE, ChunkId, JournalEntry, Place, Stored};
+use crate::record::{CHUNK_SIZE, ChunkId, Place, Stored};
 use crate::retry::Retry;
 use crate::{ChunkHasher, Error, HashKey};
 
@@ -46,7 +46,7 @@ use network::Fetch;
 pub use outcome::Summary;
 use part::{Part, Slot};
 use route::Run;
-use storage::{Storing, Unwritten};
+use storage::{Storing, Unwritten, Writing};
 
 /// Chunks, from the one whose turn it is, that may be under way or wait for their turn.
 pub const WINDOW: usize = 64;
@@ -136,7 +136,7 @@ pub struct Download {
     /// Checked chunks that wait for their turn, and the names of their bytes.
     ready: BTreeMap<ChunkId, Token>,
     reads: BTreeMap<Token, ChunkId>,
-    writes: BTreeMap<Token, Option<JournalEntry>>,
+    writes: BTreeMap<Token, Writing>,
     unwritten: Vec<Unwritten>,
     fetches: Vec<Fetch>,
     connections: Connections,
@@ -309,6 +309,7 @@ impl Download {
             }
             Event::Read { token, piece } => self.on_read(token, piece),
             Event::Reserved { token, granted } => self.on_reserved(token, granted),
+            Event::Written { token } => self.on_written(token),
             Event::Stored { token, result } => self.on_stored(token, result),
         }
     }

@@ -3,7 +3,7 @@
 //! A file is fetched in runs of [`RUN`] chunks, several at once; [`super::connections`] says how many. A body is read only for
 //! chunks of the window, and only while the store keeps up; otherwise it is left alone, and the server has to wait.
 
-use super::{Action, Download, Phase, Request, Slot, Token};
+use super::{Action, Download, Phase, Request, Slot, Token, WINDOW};
 use crate::files::Location;
 use crate::record::ChunkId;
 
@@ -69,11 +69,13 @@ impl Download {
     /// Whether what arrives now finds room on its way to the store.
     pub(super) fn may_receive(&self) -> bool {
         let receiving = |fetch: &&Fetch| matches!(fetch.state, State::Receiving { .. });
-        let pending = self.unwritten.len()
-            + self.writes.values().flatten().count()
-            + self.fetches.iter().filter(receiving).count();
+        let pending =
+            self.unwritten.len() + self.writing() + self.fetches.iter().filter(receiving).count();
         // While headers are judged nothing is written, so nothing would ever make room.
-        matches!(self.phase, Phase::Headers) || self.storing.is_off() || pending < MAX_UNWRITTEN
+        matches!(self.phase, Phase::Headers)
+            || self.storing.is_off()
+            // Entries take no room, but what has none is lost when the browser is killed.
+            || (pending < MAX_UNWRITTEN && self.writes.len() < WINDOW)
     }
 
     /// Has chunk `wanted`, one of `window`, come over the network, with what follows it up to the next chunk that is there or

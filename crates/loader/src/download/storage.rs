@@ -25,6 +25,26 @@ pub(super) struct Unwritten {
     pub(super) bytes: Token,
 }
 
+/// A change that is under way.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Writing {
+    /// Of the record.
+    Record,
+    /// A chunk, with its entry.
+    Chunk(JournalEntry),
+    /// The entry alone: its chunk is there.
+    Entry(JournalEntry),
+}
+
+impl Writing {
+    fn entry(self) -> Option<JournalEntry> {
+        match self {
+            Self::Record => None,
+            Self::Chunk(entry) | Self::Entry(entry) => Some(entry),
+        }
+    }
+}
+
 impl Storing {
     pub(super) fn is_off(&self) -> bool {
         matches!(self, Self::Off(_))
@@ -89,7 +109,7 @@ impl Download {
         }
         for Unwritten { entry, bytes } in std::mem::take(&mut self.unwritten) {
             let token = self.token();
-            self.writes.insert(token, Some(entry));
+            self.writes.insert(token, Writing::Chunk(entry));
             let write = Action::Write {
                 token,
                 entry,
@@ -104,15 +124,23 @@ impl Download {
         self.recorded = true;
         self.unsaved = false;
         let token = self.token();
-        self.writes.insert(token, None);
+        self.writes.insert(token, Writing::Record);
         self.queue.push_back(Action::Save { token });
     }
 
+    pub(super) fn on_written(&mut self, token: Token) {
+        if let Some(writing) = self.writes.get_mut(&token)
+            && let Some(entry) = writing.entry()
+        {
+            *writing = Writing::Entry(entry);
+        }
+    }
+
     pub(super) fn on_stored(&mut self, token: Token, result: Result<(), String>) {
-        let Some(entry) = self.writes.remove(&token) else {
+        let Some(writing) = self.writes.remove(&token) else {
             return;
         };
-        match (result, entry) {
+        match (result, writing.entry()) {
             (Ok(()), Some(entry)) => {
                 self.parts[entry.chunk.part as usize]
                     .set_slot(entry.chunk.index, Slot::Held(entry.digest));
@@ -134,10 +162,17 @@ impl Download {
         }
     }
 
+    /// Chunks whose bytes are on their way to the store.
+    pub(super) fn writing(&self) -> usize {
+        let is_chunk = |writing: &&Writing| matches!(writing, Writing::Chunk(_));
+        self.writes.values().filter(is_chunk).count()
+    }
+
     /// Whether a chunk is on its way to the store, from where it can be read back.
     pub(super) fn is_being_stored(&self, chunk: ChunkId) -> bool {
         let waiting = self.unwritten.iter().map(|unwritten| &unwritten.entry);
-        let mut entries = self.writes.values().flatten().chain(waiting);
+        let writing = self.writes.values().filter_map(|writing| writing.entry());
+        let mut entries = waiting.copied().chain(writing);
         entries.any(|entry| entry.chunk == chunk)
     }
 

@@ -118,6 +118,8 @@ pub(crate) struct World {
     /// Address → number of the part, on every mirror.
     parts: BTreeMap<String, u32>,
     bodies: BTreeMap<Token, Body>,
+    /// Journal entries of chunks that are there, which follow them.
+    unnoted: BTreeMap<Token, JournalEntry>,
     /// Bytes that the plan has not been told of.
     arriving: BTreeMap<Token, Vec<u8>>,
     held: BTreeMap<Token, Vec<u8>>,
@@ -151,6 +153,7 @@ impl World {
             room: Ok(()),
             parts: BTreeMap::new(),
             bodies: BTreeMap::new(),
+            unnoted: BTreeMap::new(),
             arriving: BTreeMap::new(),
             held: BTreeMap::new(),
         }
@@ -159,6 +162,7 @@ impl World {
     /// Loads `model`; the process is killed after `steps` events, if any number is given.
     pub(crate) fn load(&mut self, model: &ModelSpec, steps: Option<usize>) -> End {
         self.bodies.clear();
+        self.unnoted.clear();
         self.arriving.clear();
         self.held.clear();
         let parts = model.files.iter().flat_map(|file| &file.parts);
@@ -178,6 +182,8 @@ impl World {
         };
         let mut download = Download::new(model.clone(), self.stored(), options);
         self.hasher = download.hasher();
+        // By an earlier load, which was judged.
+        let begun = self.record.is_some();
         let mut pending: Vec<Event> = Vec::new();
         let mut tensors = Tensors::new();
         let mut now_ms = 0.0;
@@ -190,10 +196,7 @@ impl World {
                     Action::Judge => {
                         tensors.clear();
                         self.order.clear();
-                        assert!(
-                            self.record.is_none() || !self.journal.is_empty(),
-                            "stored before judged"
-                        );
+                        assert!(self.record.is_none() || begun, "stored before judged");
                         download.accept();
                     }
                     Action::Deliver { bytes } => {
@@ -258,15 +261,35 @@ impl World {
             {
                 self.held.insert(*token, bytes);
             }
+            if let Event::Written { token } = event {
+                pending.push(self.note(token));
+            }
             now_ms += self.dice.roll(500) as f64;
             download.handle(event, now_ms);
         }
         panic!("hung");
     }
 
+    /// Stores the journal entry of a chunk that was written.
+    fn note(&mut self, token: Token) -> Event {
+        let full = self.dice.chance(self.faults.full);
+        let entry = self.unnoted.remove(&token).filter(|_| !full);
+        self.journal.extend(entry.map(|entry| (entry.chunk, entry)));
+        Event::Stored {
+            token,
+            result: entry.map(drop).ok_or_else(|| "full".to_owned()),
+        }
+    }
+
     fn stored(&self) -> Option<Stored> {
         let journal = self.journal.values().copied().collect();
         self.record.clone().map(|record| Stored { record, journal })
+    }
+
+    /// Bytes that the journal knows of.
+    pub(crate) fn noted(&self) -> u64 {
+        let lengths = self.journal.values().map(|entry| u64::from(entry.length));
+        lengths.sum()
     }
 
     /// Whether the store has this chunk as it was stored.
@@ -325,16 +348,18 @@ impl World {
                     });
                 }
                 self.chunks.insert(entry.chunk, bytes);
-                self.journal.insert(entry.chunk, entry);
-                Some(Event::Stored {
-                    token,
-                    result: Ok(()),
-                })
+                self.unnoted.insert(token, entry);
+                // With the chunk, or after it.
+                match self.dice.chance(50) {
+                    true => Some(Event::Written { token }),
+                    false => Some(self.note(token)),
+                }
             }
             Action::Forget => {
                 self.record = None;
                 self.chunks.clear();
                 self.journal.clear();
+                self.unnoted.clear();
                 None
             }
             Action::Release { bytes } => {

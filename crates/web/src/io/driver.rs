@@ -1,13 +1,14 @@
 //! Carries out what a plan asks for, and tells it what came of it.
 
+use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
 use std::pin::pin;
 use std::rc::Rc;
 
 use engine::Clock as _;
-use futures_util::StreamExt;
 use futures_util::future::{Either, LocalBoxFuture, select};
 use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt, StreamExt};
 use loader::download::{Action, Event, Piece, Summary, Token};
 use loader::{ChunkHasher, Download, Response};
 use web_sys::AbortSignal;
@@ -20,10 +21,14 @@ use super::fetch::Fetcher;
 use super::globals::{self, Sleep};
 use super::meter::Meter;
 use super::models::make_room;
-use super::store::{Shelf, Store, Written};
+use super::quota::{self, Estimate};
+use super::store::{self, Shelf, Store, Unnoted};
 use super::types::{Progress, TensorSink};
 use crate::Error;
 use crate::clock::Performance;
+
+/// A wait for what comes next, in milliseconds, that shows that bytes come slower than they are made use of.
+const IDLE_MS: f64 = 2.0;
 
 /// What a load works with.
 pub(super) struct Means<'a> {
@@ -33,6 +38,8 @@ pub(super) struct Means<'a> {
     pub(super) shelf: &'a Shelf,
     /// Whether other models may be removed for it.
     pub(super) evict: bool,
+    /// What the browser says of its storage, where that has been asked already.
+    pub(super) estimate: Cell<Option<LocalBoxFuture<'static, Estimate>>>,
     pub(super) progress: &'a dyn Fn(Progress),
     pub(super) signal: Option<&'a AbortSignal>,
     pub(super) costs: &'a Costs,
@@ -49,6 +56,11 @@ enum Done {
     Event(Event),
     /// A change of the store, with the event it is to be told as, if any.
     Changed(Option<Event>),
+    /// A chunk is in the store, and so is its journal entry unless it is to be noted.
+    Written {
+        token: Token,
+        result: Result<Option<Unnoted>, store::Failure>,
+    },
     Opened {
         token: Token,
         result: Result<(Response, Body), Failure>,
@@ -107,6 +119,7 @@ pub(super) async fn run(
         abort::fired(signal).await;
         Done::Aborted
     }));
+    let mut idle = false;
     loop {
         if sink.hurries() {
             plan.hurry();
@@ -142,7 +155,8 @@ pub(super) async fn run(
         }
         let worked = means
             .costs
-            .in_delivery(|| means.costs.in_weights(|| sink.work()))?;
+            .in_delivery(|| means.costs.in_weights(|| sink.work(idle)))?;
+        let began = Performance.now_ms();
         // The signal's task is always there, so there is always a next.
         let next = driver.tasks.next();
         let done = match worked {
@@ -153,6 +167,7 @@ pub(super) async fn run(
             },
             false => next.await,
         };
+        idle = Performance.now_ms() - began > IDLE_MS;
         if let Some(done) = done
             && let Some(event) = driver.settle(done)?
         {
@@ -165,12 +180,18 @@ impl<'a> Driver<'a> {
     fn begin(&mut self, action: Action) {
         let means = self.means;
         match action {
-            Action::Reserve { token, bytes } => self.task(async move {
-                Done::Event(Event::Reserved {
-                    token,
-                    granted: make_room(means.store, means.shelf, bytes, means.evict).await,
-                })
-            }),
+            Action::Reserve { token, bytes } => {
+                let asked = means.estimate.take();
+                let estimate = asked.unwrap_or_else(|| quota::estimate().boxed_local());
+                self.task(async move {
+                    let estimate = estimate.await;
+                    let room = make_room(means.store, means.shelf, bytes, estimate, means.evict);
+                    Done::Event(Event::Reserved {
+                        token,
+                        granted: room.await,
+                    })
+                });
+            }
             Action::Fetch { token, request } => {
                 self.open.insert(token);
                 self.task(async move {
@@ -216,7 +237,11 @@ impl<'a> Driver<'a> {
                 // What the plan has written it has not released.
                 if let Some(bytes) = self.held.get(&bytes) {
                     let written = means.shelf.put_chunk(&entry, bytes.clone());
-                    self.store(token, written);
+                    self.changes += 1;
+                    self.task(async move {
+                        let result = means.costs.in_store(written).await;
+                        Done::Written { token, result }
+                    });
                 }
             }
             Action::Forget => {
@@ -276,6 +301,19 @@ impl<'a> Driver<'a> {
                 self.changes -= 1;
                 Ok(event)
             }
+            Done::Written {
+                token,
+                result: Ok(Some(unnoted)),
+            } => {
+                self.changes -= 1;
+                self.store(token, self.means.shelf.note(unnoted));
+                Ok(Some(Event::Written { token }))
+            }
+            Done::Written { token, result } => {
+                self.changes -= 1;
+                let result = result.map(drop);
+                Ok(Some(Event::Stored { token, result }))
+            }
             Done::Opened {
                 token,
                 result: Ok((response, body)),
@@ -329,7 +367,7 @@ impl<'a> Driver<'a> {
         self.tasks.push(Box::pin(task));
     }
 
-    fn store(&mut self, token: Token, written: Written) {
+    fn store(&mut self, token: Token, written: store::Written) {
         let costs = self.means.costs;
         self.change(async move {
             Some(Event::Stored {

@@ -1,5 +1,8 @@
 //! One load from beginning to end: whether the model is stored, whose turn it is, and then the plan.
 
+use std::cell::Cell;
+
+use futures_util::FutureExt;
 use js_sys::Date;
 use loader::download::{Options, Summary};
 use loader::record::{CHUNK_SIZE, Record, Stored};
@@ -12,6 +15,7 @@ use super::driver::{Means, run};
 use super::fetch::Fetcher;
 use super::follow::Channel;
 use super::locks::{Lock, Mode};
+use super::quota;
 use super::resolve::{endpoint, resolve};
 use super::store::{Store, store_failed};
 use super::types::{LoadOptions, Loaded, Progress, Stage, TensorSink};
@@ -62,6 +66,8 @@ pub async fn load(
         }
         progress(at);
     };
+    // What is downloaded has to find room: asked now, it is known when the header has been judged.
+    let estimate = alone.then(|| quota::estimate().boxed_local());
     let plan = Options {
         store: keep,
         seed: random_seed(),
@@ -78,6 +84,7 @@ pub async fn load(
         store: &store,
         shelf: &shelf,
         evict: options.evict,
+        estimate: Cell::new(estimate),
         progress: &report,
         signal,
         costs,

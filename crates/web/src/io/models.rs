@@ -6,6 +6,7 @@ use web_sys::AbortSignal;
 
 use super::buffers::Buffers;
 use super::locks::{Lock, Mode};
+use super::quota::Estimate;
 use super::store::{Failure, Shelf, Store, store_failed};
 use super::types::{Progress, Stage, StoredModel, Usage, Verification};
 use super::{abort, quota};
@@ -143,14 +144,15 @@ pub async fn verify(
 }
 
 /// Sees to it that `bytes` more can be stored, by removing the models that have not been used for longest if that is allowed and
-/// helps. What is in use stays, and so does the model of `shelf`.
+/// helps. What is in use stays, and so does the model of `shelf`. `estimate` is what the browser says of its storage.
 pub(super) async fn make_room(
     store: &Store,
     shelf: &Shelf,
     bytes: u64,
+    estimate: Estimate,
     evict: bool,
 ) -> Result<(), Failure> {
-    let Err(shortage) = quota::room_for(bytes).await else {
+    let Err(shortage) = quota::room_for(bytes, estimate) else {
         return Ok(());
     };
     if !evict {

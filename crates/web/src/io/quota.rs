@@ -7,6 +7,9 @@ use web_sys::StorageEstimate;
 
 use super::globals;
 
+/// Bytes used and granted; `None` where the browser does not tell.
+pub(super) type Estimate = Option<(u64, u64)>;
+
 /// What is missing for something to be stored.
 #[derive(Debug)]
 pub(super) struct Shortage {
@@ -38,8 +41,8 @@ impl std::fmt::Display for Shortage {
 }
 
 /// Whether `wanted` bytes more fit into what the browser grants. Where the browser does not tell, writing shows.
-pub(super) async fn room_for(wanted: u64) -> Result<(), Shortage> {
-    let Some((used, quota)) = estimate().await else {
+pub(super) fn room_for(wanted: u64, estimate: Estimate) -> Result<(), Shortage> {
+    let Some((used, quota)) = estimate else {
         return Ok(());
     };
     let free = quota.saturating_sub(used);
@@ -55,20 +58,23 @@ pub(super) async fn room_for(wanted: u64) -> Result<(), Shortage> {
 
 /// Whether `bytes` more fit, as far as the browser tells.
 pub(crate) async fn fits(bytes: u64) -> bool {
-    room_for(bytes).await.is_ok()
+    room_for(bytes, estimate().await).is_ok()
 }
 
-/// Bytes used and granted.
-pub(super) async fn estimate() -> Option<(u64, u64)> {
-    let promise = globals::storage_manager()?.estimate().ok()?;
-    let estimate: StorageEstimate = JsFuture::from(promise).await.ok()?.unchecked_into();
-    let number = |name: &str| {
-        Reflect::get(&estimate, &JsValue::from_str(name))
-            .ok()?
-            .as_f64()
-    };
-    // Whole numbers far below 2^53.
-    Some((number("usage")? as u64, number("quota")? as u64))
+/// Asks the browser, at once; the future waits for the answer, which takes tens of milliseconds.
+pub(super) fn estimate() -> impl Future<Output = Estimate> + 'static {
+    let asked = globals::storage_manager().and_then(|manager| manager.estimate().ok());
+    let answer = asked.map(JsFuture::from);
+    async {
+        let estimate: StorageEstimate = answer?.await.ok()?.unchecked_into();
+        let number = |name: &str| {
+            Reflect::get(&estimate, &JsValue::from_str(name))
+                .ok()?
+                .as_f64()
+        };
+        // Whole numbers far below 2^53.
+        Some((number("usage")? as u64, number("quota")? as u64))
+    }
 }
 
 /// Whether the browser has promised not to evict what is stored. Only a page can ask it to.

@@ -29,11 +29,12 @@ pub trait TensorSink {
         false
     }
 
-    /// Computes for a moment what can be computed by now. Says whether there is more of it.
+    /// Computes for a moment what can be computed by now; what nobody waits for only where bytes have to be waited for too, and
+    /// it is `idle`. Says whether there is more of what somebody waits for.
     ///
     /// # Errors
     /// Any; it ends the load. What is stored stays.
-    fn work(&mut self) -> Result<bool, Error> {
+    fn work(&mut self, _idle: bool) -> Result<bool, Error> {
         Ok(false)
     }
 }

@@ -14,8 +14,8 @@ mod turns;
 
 use std::rc::Rc;
 
-use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
+use futures_util::{FutureExt, TryFutureExt};
 use js_sys::Uint8Array;
 use loader::record::{ChunkId, JournalEntry, Place, Record, Stored};
 use web_sys::DomException;
@@ -25,6 +25,7 @@ use crate::io::globals::within;
 use crate::{Error, ErrorCode};
 use indexed_db::IndexedDb;
 use memory::Memory;
+pub(super) use opfs::Unnoted;
 use opfs::{Files, Folder};
 
 /// Longest that opening the store may take, in milliseconds. It takes some, and seconds where a phone tidies up a large store first.
@@ -172,24 +173,36 @@ impl Shelf {
         self.change(|_| ready_now(), move |tables, _| tables.put_record(&record))
     }
 
-    /// Stores a chunk and its journal entry: both or neither, or the bytes alone, which are then nobody's.
-    pub(super) fn put_chunk(&self, entry: &JournalEntry, bytes: Rc<Buffer>) -> Written {
+    /// Stores a chunk, and its journal entry where they are stored together: then both or neither. Else the entry is to be
+    /// [noted](Self::note); until then the bytes are nobody's.
+    pub(super) fn put_chunk(
+        &self,
+        entry: &JournalEntry,
+        bytes: Rc<Buffer>,
+    ) -> LocalBoxFuture<'static, Result<Option<Unnoted>, Failure>> {
         let Some(folder) = self.folder.clone() else {
-            return self.tables.put_chunk(&self.id, entry, &bytes);
+            let stored = self.tables.put_chunk(&self.id, entry, &bytes);
+            return stored.map_ok(|()| None).boxed_local();
         };
-        let (tables, id, entry) = (self.tables.clone(), self.id.clone(), *entry);
-        let turn = folder.turns.take();
+        let (turn, entry) = (folder.turns.take(), *entry);
         let change = async move {
-            let turn = turn.await;
-            let number = folder.write(&entry, &bytes).await?;
-            drop((turn, bytes));
-            // Chunks that wait to be written get their turns first: one flush and one transaction then do for all of them.
-            let turn = folder.turns.take().await;
-            let noted = folder.note(number, |entries| tables.put_entries(&id, entries))?;
-            drop(turn);
-            noted.await
+            let _turn = turn.await;
+            folder.write(&entry, &bytes).await.map(Some)
         };
         change.boxed_local()
+    }
+
+    /// Stores the journal entry of a chunk whose bytes are there.
+    pub(super) fn note(&self, chunk: Unnoted) -> Written {
+        let Some(folder) = self.folder.clone() else {
+            return ready_now();
+        };
+        let (tables, id) = (self.tables.clone(), self.id.clone());
+        let note = async move {
+            let put = |entries: &[JournalEntry]| tables.put_entries(&id, entries);
+            folder.note(chunk, put).await
+        };
+        note.boxed_local()
     }
 
     /// Drops a chunk: its entry is enough where its bytes are in a file.

@@ -3,12 +3,14 @@
 //!
 //! A handle that may write excludes all others, and in browsers that know no modes of opening so does one that only
 //! reads. Who cannot have a handle reads through the file interface that pages have too, which is slower.
+//!
+//! Nothing waits for the disk. What has been written survives the browser's end, for the system has it; should the power fail before
+//! the system has brought it to the disk, the chunks that are missing have not the hashes of their journal entries, and
+//! are fetched again.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 
-use futures_util::FutureExt;
-use futures_util::future::Shared;
 use js_sys::{Object, Promise, Reflect, Uint8Array};
 use loader::Digest;
 use loader::record::{ChunkId, JournalEntry};
@@ -80,16 +82,18 @@ pub(super) struct Folder {
     written: Cell<u64>,
     /// How many of these are gone again.
     removed: Cell<u64>,
-    /// Entries of those that are not noted yet.
+    /// How many of them have their entries in the journal.
+    noted: Cell<u64>,
+    /// Entries of those that are not on their way there.
     unnoted: RefCell<Vec<JournalEntry>>,
-    /// The last entries that were written.
-    last: RefCell<Option<Noted>>,
     /// Changes, and whatever opens a file, happen one after the other.
     pub(super) turns: Turns,
+    /// So do changes of the journal.
+    notes: Turns,
 }
 
-/// The end of a change that several wait for.
-type Noted = Shared<Written>;
+/// A chunk that has been written and is not in the journal yet: its number among those written.
+pub(crate) struct Unnoted(u64);
 
 /// How a part's file is open.
 #[derive(Clone)]
@@ -130,9 +134,10 @@ impl Files {
             open: RefCell::default(),
             written: Cell::new(0),
             removed: Cell::new(0),
+            noted: Cell::new(0),
             unnoted: RefCell::default(),
-            last: RefCell::default(),
             turns: Turns::new(),
+            notes: Turns::new(),
         }
     }
 }
@@ -171,8 +176,12 @@ impl Folder {
         }
     }
 
-    /// Writes a chunk's bytes, which are to be noted by [`Self::note`] with the number given back.
-    pub(super) async fn write(&self, entry: &JournalEntry, bytes: &[u8]) -> Result<u64, Failure> {
+    /// Writes a chunk's bytes, which [`Self::note`] is to note.
+    pub(super) async fn write(
+        &self,
+        entry: &JournalEntry,
+        bytes: &[u8],
+    ) -> Result<Unnoted, Failure> {
         let Open::Writing(handle) = self.file(entry.chunk.part, Purpose::Write).await? else {
             return Err("the file is not open for writing".to_owned());
         };
@@ -183,30 +192,31 @@ impl Folder {
         }
         self.unnoted.borrow_mut().push(*entry);
         self.written.set(self.written.get() + 1);
-        Ok(self.written.get())
+        Ok(Unnoted(self.written.get()))
     }
 
-    /// Brings what was written to the disk and then has `put` write its journal entries, all at once, unless that has
-    /// been begun for the chunk of this number. Gives what to wait for.
-    pub(super) fn note(
+    /// Has `put` write a chunk's journal entry, with those of all that were written while the entries before were on their
+    /// way: a transaction costs as much for one entry as for many.
+    pub(super) async fn note(
         &self,
-        number: u64,
+        Unnoted(number): Unnoted,
         put: impl FnOnce(&[JournalEntry]) -> Written,
-    ) -> Result<Noted, Failure> {
+    ) -> Result<(), Failure> {
+        let _turn = self.notes.take().await;
         if number <= self.removed.get() {
             return Err("the model has been removed meanwhile".to_owned());
         }
-        let mut last = self.last.borrow_mut();
-        if let Some(noted) = last.as_ref().filter(|_| self.unnoted.borrow().is_empty()) {
-            return Ok(noted.clone());
+        if number <= self.noted.get() {
+            return Ok(());
         }
-        for open in self.open.borrow().values() {
-            if let Open::Writing(handle) = open {
-                handle.flush().map_err(|error| explain(&error))?;
-            }
+        let last = self.written.get();
+        let entries = self.unnoted.take();
+        if entries.is_empty() {
+            return Err("the transaction with its journal entry failed".to_owned());
         }
-        let noted = put(&self.unnoted.take()).shared();
-        Ok(last.insert(noted).clone())
+        put(&entries).await?;
+        self.noted.set(last);
+        Ok(())
     }
 
     /// Removes the folder with its files.
