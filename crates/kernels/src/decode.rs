@@ -1,7 +1,7 @@
 //! Matrix–vector products: bound by how fast weights arrive from memory.
 //!
-//! Several row groups far apart are multiplied together, a block of each in turn: the hardware prefetcher follows
-//! several streams, which brings more bytes per second than one.
+//! Where it helps, two row groups far apart are multiplied together, a block of each in turn: the hardware prefetcher follows
+//! both streams, which brings more bytes per second than one.
 
 use std::hint::black_box;
 use std::marker::PhantomData;
@@ -9,10 +9,6 @@ use std::marker::PhantomData;
 use crate::Activations;
 use crate::isa::{Simd, Task};
 use crate::layout::{GROUP, Layout};
-
-/// Row groups advanced together. Four instead of two were faster on one machine, but on another the K formats,
-/// whose blocks are large, were only half as fast with four.
-const STREAMS: usize = 2;
 
 /// Products of consecutive row groups with the one row of `acts`.
 pub(crate) struct MatVec<'a, L: Layout> {
@@ -32,15 +28,15 @@ impl<L: Layout> Task for MatVec<'_, L> {
         let acts = self.acts.prepared::<L::Acts<S, 1>>();
         let group = |g: usize| &self.blocks[g * self.per_group..][..self.per_group];
         let groups = self.out.len().div_ceil(GROUP);
-        let apart = groups / STREAMS;
+        let apart = if L::TWO_STREAMS { groups / 2 } else { 0 };
         for first in 0..apart {
-            let at: [usize; STREAMS] = std::array::from_fn(|i| first + i * apart);
-            let sums = dot_groups::<S, L, STREAMS>(s, at.map(group), acts);
+            let at = [first, first + apart];
+            let sums = dot_groups::<S, L, 2>(s, at.map(group), acts);
             for (g, sum) in at.into_iter().zip(sums) {
                 store(s, sum, &mut self.out[g * GROUP..]);
             }
         }
-        for g in apart * STREAMS..groups {
+        for g in 2 * apart..groups {
             let [sum] = dot_groups::<S, L, 1>(s, [group(g)], acts);
             store(s, sum, &mut self.out[g * GROUP..]);
         }

@@ -1,4 +1,4 @@
-//! How integer products are formed: two arrangements of the same sum.
+//! How integer products are formed: arrangements of the same sum.
 //!
 //! A packed weight vector holds four rows × four consecutive columns of 8 bits, so an accumulator has a 32-bit lane
 //! for each of four rows and no sum ever crosses lanes. Accumulators are decreased by products: written as a sum,
@@ -17,46 +17,55 @@ pub(crate) trait Pod:
 
 impl<T: FromBytes + IntoBytes + KnownLayout + Immutable + Unaligned + Copy> Pod for T {}
 
-/// The vectors in which an arrangement holds four consecutive columns of four weight rows, or four consecutive
-/// activations of one row, repeated for four weight rows.
-pub(crate) trait Step: Pod + AsRef<[Bytes16]> + Send + Sync + 'static {
+/// What an arrangement makes of four consecutive columns of four weight rows, or of four consecutive activations of one
+/// row, which are repeated for four weight rows.
+pub(crate) trait Step: Pod + AsRef<[Self::Part]> + Send + Sync + 'static {
+    /// What one multiplication takes.
+    type Part: Pod;
+
     /// How many there are.
     const PARTS: usize;
+}
 
+impl<P: Pod + Send + Sync + 'static, const PARTS: usize> Step for [P; PARTS] {
+    type Part = P;
+    const PARTS: usize = PARTS;
+}
+
+/// A step of activations.
+pub(crate) trait ActStep: Step {
     /// The arrangement that makes and sums such steps.
     type Dot: DotForm<Step = Self>;
 }
 
-impl Step for [Bytes16; 1] {
-    const PARTS: usize = 1;
+impl ActStep for [Bytes16; 1] {
     type Dot = ByteDot;
 }
 
-impl Step for [Bytes16; 2] {
-    const PARTS: usize = 2;
+impl ActStep for [Bytes16; 2] {
     type Dot = WordDot;
+}
+
+impl ActStep for [Flipped; 1] {
+    type Dot = FlippedDot;
 }
 
 /// Puts the parts of a step in their places among the steps of `N` rows that lie side by side: the first parts of all
 /// come before the second ones, so that a tile can finish with the former before it turns to the latter.
 #[inline(always)]
 pub(crate) fn set_row<T: Step, const N: usize>(row: usize, step: T, to: &mut [T; N]) {
-    let parts = vectors_mut(to).as_chunks_mut::<N>().0;
+    let parts = <[T::Part]>::mut_from_bytes(to.as_mut_bytes()).expect("steps are parts");
+    let parts = parts.as_chunks_mut::<N>().0;
     for (part, to) in step.as_ref().iter().zip(parts) {
         to[row] = *part;
     }
 }
 
-/// The vectors of `N` rows' steps, part by part, as [`set_row`] puts them.
+/// The parts of `N` rows' steps, as [`set_row`] puts them.
 #[inline(always)]
-pub(crate) fn parts<T: Step, const N: usize>(steps: &[[T; N]]) -> &[[Bytes16; N]] {
-    let vectors = <[Bytes16]>::ref_from_bytes(steps.as_bytes());
-    vectors.expect("steps are vectors").as_chunks().0
-}
-
-#[inline(always)]
-fn vectors_mut<T: Step, const N: usize>(steps: &mut [T; N]) -> &mut [Bytes16] {
-    <[Bytes16]>::mut_from_bytes(steps.as_mut_bytes()).expect("steps are vectors")
+pub(crate) fn parts<T: Step, const N: usize>(steps: &[[T; N]]) -> &[[T::Part; N]] {
+    let parts = <[T::Part]>::ref_from_bytes(steps.as_bytes());
+    parts.expect("steps are parts").as_chunks().0
 }
 
 /// An arrangement of activations, and the products of weight vectors with it.
@@ -66,17 +75,26 @@ fn vectors_mut<T: Step, const N: usize>(steps: &mut [T; N]) -> &mut [Bytes16] {
 /// (`centre · sum of activations`) allows 16 of |weight − centre| ≤ 16, or 8 of ≤ 32 (the arithmetic wraps, only
 /// the final value has to fit 16 bits).
 pub(crate) trait DotForm: Copy {
-    /// What it reads of the activations, and of weights that were unpacked for many rows of activations.
-    type Step: Step;
+    /// What it reads of the activations.
+    type Step: ActStep;
+
+    /// What it reads of weights that were unpacked for many rows of activations: as many parts.
+    type Weights: Step<Part = Bytes16>;
+
+    /// The arrangement for signed bytes that goes with it.
+    type Signed: SignedDotForm;
+
+    /// Minus the products of activations with this weight are stored as their sum.
+    const SUMMED: u8;
 
     /// The steps of sixteen consecutive quantized activations.
     fn steps<S: Simd>(s: S, q: S::V) -> [Self::Step; 4];
 
     /// The step that a vector of unpacked weights makes.
-    fn weights<S: Simd>(s: S, w: S::V) -> Self::Step;
+    fn weights<S: Simd>(s: S, w: S::V) -> Self::Weights;
 
     /// `acc − w · a` for each row, for one part of a step of weights and the same of activations.
-    fn sub_part<S: Simd>(s: S, acc: S::V, w: S::V, a: S::V) -> S::V;
+    fn sub_part<S: Simd>(s: S, acc: S::V, w: S::V, a: &PartOf<Self>) -> S::V;
 
     /// `acc − w · a` for each row, for a vector of unpacked weights.
     fn sub<S: Simd>(s: S, acc: S::V, w: S::V, a: &Self::Step) -> S::V;
@@ -100,15 +118,35 @@ pub(crate) trait DotForm: Copy {
     fn scale_i8<S: Simd>(s: S, scales: S::V, j: usize) -> S::V;
 }
 
+/// A part of the activations of a [`DotForm`].
+pub(crate) type PartOf<D> = <<D as DotForm>::Step as Step>::Part;
+
+/// An arrangement for signed bytes.
+pub(crate) trait SignedDotForm: DotForm {
+    /// Where an accumulator starts, given what is stored as the activations' sum.
+    fn start<S: Simd>(s: S, sum: &Bytes16) -> S::V;
+}
+
+/// The [`SignedDotForm`] of an instruction set.
+pub(crate) type SignedDot<S> = <<S as Simd>::Dot as DotForm>::Signed;
+
 /// Splats each 32-bit lane of `v` into a vector of its own.
 #[inline(always)]
 fn splat_lanes<S: Simd>(s: S, v: S::V) -> [Bytes16; 4] {
-    let mut out = [[0; 16]; 4];
-    s.store(s.broadcast::<0>(v), &mut out[0]);
-    s.store(s.broadcast::<1>(v), &mut out[1]);
-    s.store(s.broadcast::<2>(v), &mut out[2]);
-    s.store(s.broadcast::<3>(v), &mut out[3]);
-    out
+    [
+        stored(s, s.broadcast::<0>(v)),
+        stored(s, s.broadcast::<1>(v)),
+        stored(s, s.broadcast::<2>(v)),
+        stored(s, s.broadcast::<3>(v)),
+    ]
+}
+
+/// A vector in memory.
+#[inline(always)]
+fn stored<S: Simd>(s: S, v: S::V) -> Bytes16 {
+    let mut bytes = [0; 16];
+    s.store(v, &mut bytes);
+    bytes
 }
 
 /// Swizzle indices that put byte `j` of each 32-bit lane at the bytes of the lane that `places` names.
@@ -145,6 +183,9 @@ pub(crate) struct ByteDot;
 
 impl DotForm for ByteDot {
     type Step = [Bytes16; 1];
+    type Weights = [Bytes16; 1];
+    type Signed = FlippedDot;
+    const SUMMED: u8 = 1;
 
     #[inline(always)]
     fn steps<S: Simd>(s: S, q: S::V) -> [Self::Step; 4] {
@@ -152,20 +193,18 @@ impl DotForm for ByteDot {
     }
 
     #[inline(always)]
-    fn weights<S: Simd>(s: S, w: S::V) -> Self::Step {
-        let mut step = [[0; 16]];
-        s.store(w, &mut step[0]);
-        step
+    fn weights<S: Simd>(s: S, w: S::V) -> Self::Weights {
+        [stored(s, w)]
     }
 
     #[inline(always)]
-    fn sub_part<S: Simd>(s: S, acc: S::V, w: S::V, a: S::V) -> S::V {
-        s.sub_i16(acc, s.dot_u7_i8(w, a))
+    fn sub_part<S: Simd>(s: S, acc: S::V, w: S::V, a: &Bytes16) -> S::V {
+        s.sub_i16(acc, s.dot_u7_i8(w, s.load(a)))
     }
 
     #[inline(always)]
     fn sub<S: Simd>(s: S, acc: S::V, w: S::V, a: &Self::Step) -> S::V {
-        Self::sub_part(s, acc, w, s.load(&a[0]))
+        Self::sub_part(s, acc, w, &a[0])
     }
 
     #[inline(always)]
@@ -209,6 +248,9 @@ pub(crate) struct WordDot;
 impl DotForm for WordDot {
     /// Columns 0 and 2, columns 1 and 3.
     type Step = [Bytes16; 2];
+    type Weights = [Bytes16; 2];
+    type Signed = SignedWordDot;
+    const SUMMED: u8 = 1;
 
     #[inline(always)]
     fn steps<S: Simd>(s: S, q: S::V) -> [Self::Step; 4] {
@@ -218,13 +260,13 @@ impl DotForm for WordDot {
     }
 
     #[inline(always)]
-    fn weights<S: Simd>(s: S, w: S::V) -> Self::Step {
-        store_both(s, Self::unsigned(s, w))
+    fn weights<S: Simd>(s: S, w: S::V) -> Self::Weights {
+        Self::unsigned(s, w).map(|w| stored(s, w))
     }
 
     #[inline(always)]
-    fn sub_part<S: Simd>(s: S, acc: S::V, w: S::V, a: S::V) -> S::V {
-        s.sub_i32(acc, s.dot_i16(w, a))
+    fn sub_part<S: Simd>(s: S, acc: S::V, w: S::V, a: &Bytes16) -> S::V {
+        s.sub_i32(acc, s.dot_i16(w, s.load(a)))
     }
 
     #[inline(always)]
@@ -274,20 +316,12 @@ impl WordDot {
 
     #[inline(always)]
     fn sub_both<S: Simd>(s: S, acc: S::V, w: [S::V; 2], a: &[Bytes16; 2]) -> S::V {
-        let acc = Self::sub_part(s, acc, w[0], s.load(&a[0]));
-        Self::sub_part(s, acc, w[1], s.load(&a[1]))
+        let acc = Self::sub_part(s, acc, w[0], &a[0]);
+        Self::sub_part(s, acc, w[1], &a[1])
     }
 }
 
-#[inline(always)]
-fn store_both<S: Simd>(s: S, w: [S::V; 2]) -> [Bytes16; 2] {
-    let mut step = [[0; 16]; 2];
-    s.store(w[0], &mut step[0]);
-    s.store(w[1], &mut step[1]);
-    step
-}
-
-/// [`WordDot`] with signed weights: 8-bit weights have no unsigned form that fits the byte products.
+/// [`WordDot`] with signed weights.
 ///
 /// A weight is the upper byte of its word, where signs need no operation. Accumulators therefore hold 256 times the
 /// sum, which up to 512 products of weights fit.
@@ -305,6 +339,9 @@ impl SignedWordDot {
 
 impl DotForm for SignedWordDot {
     type Step = <WordDot as DotForm>::Step;
+    type Weights = <WordDot as DotForm>::Weights;
+    type Signed = Self;
+    const SUMMED: u8 = 1;
 
     #[inline(always)]
     fn steps<S: Simd>(s: S, q: S::V) -> [Self::Step; 4] {
@@ -312,12 +349,12 @@ impl DotForm for SignedWordDot {
     }
 
     #[inline(always)]
-    fn weights<S: Simd>(s: S, w: S::V) -> Self::Step {
-        store_both(s, Self::upper_bytes(s, w))
+    fn weights<S: Simd>(s: S, w: S::V) -> Self::Weights {
+        Self::upper_bytes(s, w).map(|w| stored(s, w))
     }
 
     #[inline(always)]
-    fn sub_part<S: Simd>(s: S, acc: S::V, w: S::V, a: S::V) -> S::V {
+    fn sub_part<S: Simd>(s: S, acc: S::V, w: S::V, a: &Bytes16) -> S::V {
         WordDot::sub_part(s, acc, w, a)
     }
 
@@ -354,5 +391,109 @@ impl DotForm for SignedWordDot {
     #[inline(always)]
     fn scale_i8<S: Simd>(s: S, scales: S::V, j: usize) -> S::V {
         WordDot::scale_i8(s, scales, j)
+    }
+}
+
+impl SignedDotForm for SignedWordDot {
+    #[inline(always)]
+    fn start<S: Simd>(s: S, _: &Bytes16) -> S::V {
+        s.splat_i32(0)
+    }
+}
+
+/// Four activations for [`FlippedDot`], repeated.
+#[derive(Clone, Copy, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
+#[repr(C)]
+pub(crate) struct Flipped {
+    magnitudes: Bytes16,
+    /// All bits where the activation is not negative.
+    flips: Bytes16,
+}
+
+/// Signed weights for instruction sets that multiply signed bytes by ones of 7 bits and add four: accumulators are one
+/// `i32` per row.
+///
+/// An activation's magnitude has 7 bits, and its sign is moved to the weight. For minus the sum, weights are negated where the
+/// activation is not negative, by flipping their bits, which makes −w − 1 of w: `−Σwa = Σ flipped(w) |a| + Σ a`, the last sum
+/// over these activations alone. That sum is where accumulators start.
+#[derive(Clone, Copy)]
+#[allow(
+    dead_code,
+    reason = "without relaxed-simd, WebAssembly has no use for it"
+)]
+pub(crate) struct FlippedDot;
+
+impl DotForm for FlippedDot {
+    type Step = [Flipped; 1];
+    type Weights = [Bytes16; 1];
+    type Signed = Self;
+    const SUMMED: u8 = 0;
+
+    #[inline(always)]
+    fn steps<S: Simd>(s: S, q: S::V) -> [Self::Step; 4] {
+        let odd = s.and(s.shr_i16::<15>(q), s.splat_i16(0xff00_u16.cast_signed()));
+        let even = s.shr_u16::<8>(s.shr_i16::<15>(s.shl_i16::<8>(q)));
+        let negative = s.or(odd, even);
+        let magnitudes = splat_lanes(s, s.sub_i8(s.xor(q, negative), negative));
+        let flips = splat_lanes(s, s.xor(negative, s.splat_u8(0xff)));
+        std::array::from_fn(|i| {
+            [Flipped {
+                magnitudes: magnitudes[i],
+                flips: flips[i],
+            }]
+        })
+    }
+
+    #[inline(always)]
+    fn weights<S: Simd>(s: S, w: S::V) -> Self::Weights {
+        [stored(s, w)]
+    }
+
+    #[inline(always)]
+    fn sub_part<S: Simd>(s: S, acc: S::V, w: S::V, a: &Flipped) -> S::V {
+        let flipped = s.xor(w, s.load(&a.flips));
+        s.add_dot_i8_u7(acc, flipped, s.load(&a.magnitudes))
+    }
+
+    #[inline(always)]
+    fn sub<S: Simd>(s: S, acc: S::V, w: S::V, a: &Self::Step) -> S::V {
+        Self::sub_part(s, acc, w, &a[0])
+    }
+
+    #[inline(always)]
+    fn negate<S: Simd>(s: S, acc: S::V) -> S::V {
+        WordDot::negate(s, acc)
+    }
+
+    #[inline(always)]
+    fn shl<S: Simd, const N: i32>(s: S, acc: S::V) -> S::V {
+        WordDot::shl::<S, N>(s, acc)
+    }
+
+    #[inline(always)]
+    fn widen<S: Simd>(_: S, acc: S::V) -> S::V {
+        acc
+    }
+
+    #[inline(always)]
+    fn scaled<S: Simd>(s: S, acc: S::V, scale: S::V) -> S::V {
+        WordDot::scaled(s, acc, scale)
+    }
+
+    #[inline(always)]
+    fn scale_u8<S: Simd>(s: S, scales: S::V, j: usize) -> S::V {
+        WordDot::scale_u8(s, scales, j)
+    }
+
+    #[inline(always)]
+    fn scale_i8<S: Simd>(s: S, scales: S::V, j: usize) -> S::V {
+        WordDot::scale_i8(s, scales, j)
+    }
+}
+
+impl SignedDotForm for FlippedDot {
+    #[inline(always)]
+    fn start<S: Simd>(s: S, sum: &Bytes16) -> S::V {
+        s.load(sum)
     }
 }

@@ -11,7 +11,7 @@
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
-use crate::dot::{DotForm, Pod, Step, set_row};
+use crate::dot::{ActStep, DotForm, Pod, set_row};
 use crate::format::{BLOCK, SUPER_BLOCK};
 use crate::isa::{Bytes16, Simd};
 
@@ -65,24 +65,24 @@ pub(crate) fn quantize_to<T: Default + Clone>(
 /// A block of 32 values of `COLS` rows.
 #[derive(Clone, Copy, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
 #[repr(C)]
-pub(crate) struct Block32<T: Step, const COLS: usize> {
+pub(crate) struct Block32<T: ActStep, const COLS: usize> {
     /// The bytes `q`, four at a time.
     pub(crate) steps: [[T; COLS]; STEPS],
-    /// Σq as an accumulator.
+    /// Σq as an accumulator, or whatever [`DotForm::SUMMED`] makes of it.
     pub(crate) sum: [Bytes16; COLS],
     /// −a.
     pub(crate) scale: [Bytes16; COLS],
-    /// a · Σq.
+    /// `sum` times a.
     pub(crate) total: [Bytes16; COLS],
 }
 
 /// A super-block of 256 values of `COLS` rows.
 #[derive(Clone, Copy, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
 #[repr(C)]
-pub(crate) struct Block256<T: Step, const COLS: usize> {
+pub(crate) struct Block256<T: ActStep, const COLS: usize> {
     /// The bytes `q`, four at a time.
     pub(crate) steps: [[T; COLS]; SUPER_BLOCK / STEP],
-    /// Σq over each 16 values as an accumulator.
+    /// The same of each 16 values.
     pub(crate) sums: [[Bytes16; COLS]; SUPER_BLOCK / 16],
     /// Σq over each 32 values, two sums a lane as `i16`.
     pub(crate) pairs: [[Bytes16; COLS]; SUPER_BLOCK / 64],
@@ -107,7 +107,7 @@ pub(crate) trait Prepare: Pod + Send + Sync + 'static {
     fn set<S: Simd>(&mut self, s: S, col: usize, x: &[f32]);
 }
 
-impl<T: Step, const COLS: usize> Prepare for Block32<T, COLS> {
+impl<T: ActStep, const COLS: usize> Prepare for Block32<T, COLS> {
     const LEN: usize = BLOCK;
 
     #[inline(always)]
@@ -117,7 +117,7 @@ impl<T: Step, const COLS: usize> Prepare for Block32<T, COLS> {
         let mut minus = s.splat_i32(0);
         for (q, to) in q.iter().zip(self.steps.as_chunks_mut::<4>().0) {
             for (to, step) in to.iter_mut().zip(T::Dot::steps(s, s.load(q))) {
-                minus = T::Dot::sub(s, minus, s.splat_u8(1), &step);
+                minus = T::Dot::sub(s, minus, s.splat_u8(T::Dot::SUMMED), &step);
                 set_row(col, step, to);
             }
         }
@@ -129,7 +129,7 @@ impl<T: Step, const COLS: usize> Prepare for Block32<T, COLS> {
     }
 }
 
-impl<T: Step, const COLS: usize> Prepare for Block256<T, COLS> {
+impl<T: ActStep, const COLS: usize> Prepare for Block256<T, COLS> {
     const LEN: usize = SUPER_BLOCK;
 
     #[inline(always)]
@@ -140,7 +140,7 @@ impl<T: Step, const COLS: usize> Prepare for Block256<T, COLS> {
         for (i, (q, to)) in q.iter().zip(self.steps.as_chunks_mut::<4>().0).enumerate() {
             let mut minus = s.splat_i32(0);
             for (to, step) in to.iter_mut().zip(T::Dot::steps(s, s.load(q))) {
-                minus = T::Dot::sub(s, minus, s.splat_u8(1), &step);
+                minus = T::Dot::sub(s, minus, s.splat_u8(T::Dot::SUMMED), &step);
                 set_row(col, step, to);
             }
             let sum = T::Dot::negate(s, minus);

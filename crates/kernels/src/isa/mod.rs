@@ -43,6 +43,7 @@ pub(crate) trait Simd: Copy + Send + Sync {
 
     fn and(self, a: Self::V, b: Self::V) -> Self::V;
     fn or(self, a: Self::V, b: Self::V) -> Self::V;
+    fn xor(self, a: Self::V, b: Self::V) -> Self::V;
     fn shl_i16<const N: i32>(self, v: Self::V) -> Self::V;
     fn shr_u16<const N: i32>(self, v: Self::V) -> Self::V;
     fn shr_i16<const N: i32>(self, v: Self::V) -> Self::V;
@@ -65,6 +66,9 @@ pub(crate) trait Simd: Copy + Send + Sync {
     /// caller sees to it that no sum exceeds `i16` (weights up to 63 are safe with any activation), where
     /// instruction sets differ.
     fn dot_u7_i8(self, w: Self::V, a: Self::V) -> Self::V;
+    /// `i32` lane `i` = accᵢ + the sum of the four products w₄ᵢ·a₄ᵢ … of 8-bit lanes. Weights are signed and activations
+    /// 0…127, where all instruction sets agree.
+    fn add_dot_i8_u7(self, acc: Self::V, w: Self::V, a: Self::V) -> Self::V;
 
     /// Byte `i` of the result is byte `indices[i]` of `v`, or 0 where the index is [`ZERO`]. There are no other indices
     /// than 0…15 and [`ZERO`]: instruction sets differ in what they do with them.

@@ -89,6 +89,9 @@ impl<D: DotForm> Simd for Scalar<D> {
     fn or(self, a: Bytes16, b: Bytes16) -> Bytes16 {
         zip(a, b, |a, b| a | b)
     }
+    fn xor(self, a: Bytes16, b: Bytes16) -> Bytes16 {
+        zip(a, b, |a, b| a ^ b)
+    }
     fn shl_i16<const N: i32>(self, v: Bytes16) -> Bytes16 {
         from_i16s(i16s(v).map(|x| x << N))
     }
@@ -142,6 +145,11 @@ impl<D: DotForm> Simd for Scalar<D> {
         from_i16s(std::array::from_fn(|i| {
             product(2 * i).wrapping_add(product(2 * i + 1))
         }))
+    }
+    fn add_dot_i8_u7(self, acc: Bytes16, w: Bytes16, a: Bytes16) -> Bytes16 {
+        let product = |i: usize| i32::from(w[i] as i8) * i32::from(a[i]);
+        let sums = std::array::from_fn(|lane| (4 * lane..4 * lane + 4).map(product).sum());
+        from_i32s(zip(i32s(acc), sums, i32::wrapping_add))
     }
 
     fn lookup(self, v: Bytes16, indices: Bytes16) -> Bytes16 {

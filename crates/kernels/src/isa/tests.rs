@@ -21,6 +21,7 @@ impl Task for Operations {
         let first = *self.a.first_chunk().expect("8 of 16 bytes");
         let (word, int) = (i16::from_le_bytes([self.a[0], self.a[1]]), 0x1234_5678);
         let weights = s.and(a, s.splat_u8(0x3f));
+        let activations = s.and(a, s.splat_u8(0x7f));
         let transposed = s.transpose([a, b, weights, s.splat_i32(int)]);
         let results = [
             ("load_i16", s.load_i16(&first)),
@@ -34,6 +35,7 @@ impl Task for Operations {
             ("broadcast 3", s.broadcast::<3>(a)),
             ("and", s.and(a, b)),
             ("or", s.or(a, b)),
+            ("xor", s.xor(a, b)),
             ("shl_i16", s.shl_i16::<3>(a)),
             ("shr_u16", s.shr_u16::<5>(a)),
             ("shr_i16", s.shr_i16::<8>(a)),
@@ -49,6 +51,7 @@ impl Task for Operations {
             ("mul_f32", s.mul_f32(s.to_f32(a), s.to_f32(b))),
             ("dot_i16", s.dot_i16(a, b)),
             ("dot_u7_i8", s.dot_u7_i8(weights, b)),
+            ("add_dot_i8_u7", s.add_dot_i8_u7(a, b, activations)),
             ("swizzle", s.swizzle(a, &self.indices)),
             ("zip_low_32", s.zip_low_32(a, b)),
             ("zip_high_32", s.zip_high_32(a, b)),

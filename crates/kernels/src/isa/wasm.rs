@@ -72,6 +72,10 @@ impl<D: DotForm> Simd for Simd128<D> {
         v128_or(a, b)
     }
     #[inline(always)]
+    fn xor(self, a: v128, b: v128) -> v128 {
+        v128_xor(a, b)
+    }
+    #[inline(always)]
     fn shl_i16<const N: i32>(self, v: v128) -> v128 {
         i16x8_shl(v, N as u32)
     }
@@ -143,6 +147,17 @@ impl<D: DotForm> Simd for Simd128<D> {
             i16x8_shuffle::<0, 2, 4, 6, 8, 10, 12, 14>(low, high),
             i16x8_shuffle::<1, 3, 5, 7, 9, 11, 13, 15>(low, high),
         )
+    }
+
+    #[cfg(target_feature = "relaxed-simd")]
+    #[inline(always)]
+    fn add_dot_i8_u7(self, acc: v128, w: v128, a: v128) -> v128 {
+        i32x4_relaxed_dot_i8x16_i7x16_add(w, a, acc)
+    }
+    #[cfg(not(target_feature = "relaxed-simd"))]
+    #[inline(always)]
+    fn add_dot_i8_u7(self, acc: v128, w: v128, a: v128) -> v128 {
+        i32x4_add(acc, i32x4_extadd_pairwise_i16x8(self.dot_u7_i8(a, w)))
     }
 
     #[cfg(target_feature = "relaxed-simd")]

@@ -61,6 +61,7 @@ impl Simd for Avx2 {
         splat_f32(x: f32) _mm_castps_si128(_mm_set1_ps(x));
         and(a: __m128i, b: __m128i) _mm_and_si128(a, b);
         or(a: __m128i, b: __m128i) _mm_or_si128(a, b);
+        xor(a: __m128i, b: __m128i) _mm_xor_si128(a, b);
         shl_i16<N>(v: __m128i) _mm_slli_epi16::<N>(v);
         shr_u16<N>(v: __m128i) _mm_srli_epi16::<N>(v);
         shr_i16<N>(v: __m128i) _mm_srai_epi16::<N>(v);
@@ -78,6 +79,8 @@ impl Simd for Avx2 {
         to_f32(v: __m128i) _mm_castps_si128(_mm_cvtepi32_ps(v));
         dot_i16(a: __m128i, b: __m128i) _mm_madd_epi16(a, b);
         dot_u7_i8(w: __m128i, a: __m128i) _mm_maddubs_epi16(w, a);
+        add_dot_i8_u7(acc: __m128i, w: __m128i, a: __m128i)
+            _mm_add_epi32(acc, _mm_madd_epi16(_mm_maddubs_epi16(a, w), _mm_set1_epi16(1)));
         lookup(v: __m128i, indices: __m128i) _mm_shuffle_epi8(v, indices);
         zip_low_32(a: __m128i, b: __m128i) _mm_unpacklo_epi32(a, b);
         zip_high_32(a: __m128i, b: __m128i) _mm_unpackhi_epi32(a, b);

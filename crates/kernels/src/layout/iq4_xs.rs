@@ -90,8 +90,9 @@ impl Codec for Iq4Xs {
 impl Layout for Iq4Xs {
     const NAME: &'static str = "iq4_xs";
     const LEN: usize = SUPER_BLOCK;
+    const TWO_STREAMS: bool = false;
     type Block = Block;
-    type Panel<S: Simd> = Panel256<<SignedWordDot as DotForm>::Step, SUB_BLOCKS, NoMins>;
+    type Panel<S: Simd> = Panel256<<SignedWordDot as DotForm>::Weights, SUB_BLOCKS, NoMins>;
     type Acts<S: Simd, const COLS: usize> = Block256<<SignedWordDot as DotForm>::Step, COLS>;
 
     #[inline(always)]

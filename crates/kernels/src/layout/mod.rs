@@ -63,6 +63,9 @@ pub(crate) trait Layout: 'static {
     const NAME: &'static str;
     /// Columns in a packed block.
     const LEN: usize;
+    /// Whether decode reads two row groups in turn. Not where their code is not unrolled: processors that tell streams by the
+    /// instructions that load them then find none, and for some distances between the two read half as fast.
+    const TWO_STREAMS: bool = true;
     /// Four rows × [`Self::LEN`] columns.
     type Block: Pod + Send + Sync;
     /// Eight rows × [`Self::LEN`] columns, unpacked to what the tile's inner loop loads.

@@ -181,7 +181,7 @@ impl<const MIN: usize, const HIGH: usize> Layout for Nibbles<MIN, HIGH> {
     const NAME: &'static str = "nibbles";
     const LEN: usize = BLOCK;
     type Block = Block<MIN, HIGH>;
-    type Panel<S: Simd> = Panel32<<S::Dot as DotForm>::Step, MIN>;
+    type Panel<S: Simd> = Panel32<<S::Dot as DotForm>::Weights, MIN>;
     type Acts<S: Simd, const COLS: usize> = Block32<<S::Dot as DotForm>::Step, COLS>;
 
     #[inline(always)]

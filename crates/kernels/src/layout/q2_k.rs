@@ -128,7 +128,7 @@ impl Layout for Q2K {
     const NAME: &'static str = "q2_k";
     const LEN: usize = SUPER_BLOCK;
     type Block = Block;
-    type Panel<S: Simd> = Panel256<<S::Dot as DotForm>::Step, SUB_BLOCKS, FineMins>;
+    type Panel<S: Simd> = Panel256<<S::Dot as DotForm>::Weights, SUB_BLOCKS, FineMins>;
     type Acts<S: Simd, const COLS: usize> = Block256<<S::Dot as DotForm>::Step, COLS>;
 
     #[inline(always)]

@@ -178,7 +178,7 @@ impl Layout for Q3K {
     const NAME: &'static str = "q3_k";
     const LEN: usize = SUPER_BLOCK;
     type Block = Block;
-    type Panel<S: Simd> = Panel256<<S::Dot as DotForm>::Step, SUB_BLOCKS, NoMins>;
+    type Panel<S: Simd> = Panel256<<S::Dot as DotForm>::Weights, SUB_BLOCKS, NoMins>;
     type Acts<S: Simd, const COLS: usize> = Block256<<S::Dot as DotForm>::Step, COLS>;
 
     #[inline(always)]

@@ -204,8 +204,9 @@ impl<const HIGH: usize, const SCALES: usize> Codec for SuperNibbles<HIGH, SCALES
 impl<const HIGH: usize, const SCALES: usize> Layout for SuperNibbles<HIGH, SCALES> {
     const NAME: &'static str = "q4_k";
     const LEN: usize = SUPER_BLOCK;
+    const TWO_STREAMS: bool = false;
     type Block = Block<HIGH>;
-    type Panel<S: Simd> = Panel256<<S::Dot as DotForm>::Step, SCALES, PairedMins>;
+    type Panel<S: Simd> = Panel256<<S::Dot as DotForm>::Weights, SCALES, PairedMins>;
     type Acts<S: Simd, const COLS: usize> = Block256<<S::Dot as DotForm>::Step, COLS>;
 
     #[inline(always)]

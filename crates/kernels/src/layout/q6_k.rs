@@ -147,7 +147,7 @@ impl Layout for Q6K {
     const NAME: &'static str = "q6_k";
     const LEN: usize = SUPER_BLOCK;
     type Block = Block;
-    type Panel<S: Simd> = Panel256<<S::Dot as DotForm>::Step, SUB_BLOCKS, NoMins>;
+    type Panel<S: Simd> = Panel256<<S::Dot as DotForm>::Weights, SUB_BLOCKS, NoMins>;
     type Acts<S: Simd, const COLS: usize> = Block256<<S::Dot as DotForm>::Step, COLS>;
 
     #[inline(always)]

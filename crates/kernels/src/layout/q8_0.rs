@@ -12,15 +12,12 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 use super::tile::{Panel32, tile32};
 use super::{Codec, GROUP, Layout, PANEL, Sums, widen_half};
 use crate::Format;
-use crate::dot::{DotForm, SignedWordDot, set_row};
+use crate::dot::{DotForm, SignedDot, SignedDotForm, set_row};
 use crate::format::BLOCK;
 use crate::isa::{Bytes16, Simd};
 use crate::prepared::{Block32, STEPS, TILE};
 
 pub(crate) struct Q8_0;
-
-/// Signed bytes have no form that the byte products take, so they are words with every instruction set.
-type Step = <SignedWordDot as DotForm>::Step;
 
 /// Four rows × 32 columns.
 #[derive(Clone, Copy, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
@@ -62,20 +59,20 @@ impl Layout for Q8_0 {
     const NAME: &'static str = "q8_0";
     const LEN: usize = BLOCK;
     type Block = Block;
-    type Panel<S: Simd> = Panel32<Step, 0>;
-    type Acts<S: Simd, const COLS: usize> = Block32<Step, COLS>;
+    type Panel<S: Simd> = Panel32<<SignedDot<S> as DotForm>::Weights, 0>;
+    type Acts<S: Simd, const COLS: usize> = Block32<<SignedDot<S> as DotForm>::Step, COLS>;
 
     #[inline(always)]
     fn dot<S: Simd>(s: S, block: &Self::Block, acts: &Self::Acts<S, 1>, acc: S::V) -> S::V {
-        let mut sum = s.splat_i32(0);
+        let mut sum = SignedDot::<S>::start(s, &acts.sum[0]);
         for (values, step) in block.values.iter().zip(&acts.steps) {
-            sum = SignedWordDot::sub(s, sum, s.load(values), &step[0]);
+            sum = SignedDot::<S>::sub(s, sum, s.load(values), &step[0]);
         }
         let scale = s.mul_f32(
             widen_half(s, s.load_i16(&block.scales)),
             s.load(&acts.scale[0]),
         );
-        let sum = s.to_f32(SignedWordDot::widen(s, sum));
+        let sum = s.to_f32(SignedDot::<S>::widen(s, sum));
         s.add_f32(acc, s.mul_f32(sum, scale))
     }
 
@@ -83,7 +80,7 @@ impl Layout for Q8_0 {
     fn panel<S: Simd>(s: S, blocks: [&Self::Block; PANEL], to: &mut Self::Panel<S>) {
         for (half, block) in blocks.into_iter().enumerate() {
             for (values, to) in block.values.iter().zip(&mut to.steps) {
-                set_row(half, SignedWordDot::weights(s, s.load(values)), to);
+                set_row(half, SignedDot::<S>::weights(s, s.load(values)), to);
             }
             s.store(
                 widen_half(s, s.load_i16(&block.scales)),
@@ -99,13 +96,13 @@ impl Layout for Q8_0 {
         acts: &[Self::Acts<S, TILE>],
         sums: &mut Sums,
     ) {
-        tile32::<S, SignedWordDot, 0>(
+        tile32::<S, SignedDot<S>, 0>(
             s,
             panels,
             acts,
             sums,
-            |_| s.splat_i32(0),
-            |acc, _| SignedWordDot::widen(s, acc),
+            |sum| SignedDot::<S>::start(s, sum),
+            |acc, _| SignedDot::<S>::widen(s, acc),
         );
     }
 }

@@ -17,7 +17,7 @@ use super::tile::{Panel32, tile32};
 use super::{Codec, GROUP, Layout, PANEL, Sums, widen_half};
 use crate::Format;
 use crate::dequantize::{DOUBLED_FP4, UNEVEN};
-use crate::dot::{DotForm, Pod, SignedWordDot, set_row};
+use crate::dot::{DotForm, Pod, SignedDot, SignedDotForm, set_row};
 use crate::format::BLOCK;
 use crate::isa::{Bytes16, Simd, ZERO};
 use crate::prepared::{Block32, STEPS, TILE};
@@ -52,7 +52,7 @@ impl Table for Uneven {
     const FORMAT: Format = Format::IQ4_NL;
     const WEIGHTS: Bytes16 = raised(UNEVEN, 0);
     type Scales = [u8; 8];
-    type Dot<S: Simd> = SignedWordDot;
+    type Dot<S: Simd> = SignedDot<S>;
 
     #[inline(always)]
     fn scales<S: Simd>(s: S, scales: &Self::Scales) -> S::V {
@@ -60,8 +60,8 @@ impl Table for Uneven {
     }
 
     #[inline(always)]
-    fn start<S: Simd>(s: S, _: &Bytes16) -> S::V {
-        s.splat_i32(0)
+    fn start<S: Simd>(s: S, sum: &Bytes16) -> S::V {
+        SignedDot::<S>::start(s, sum)
     }
 }
 
@@ -171,7 +171,7 @@ impl<T: Table> Layout for Chosen<T> {
     const NAME: &'static str = "table";
     const LEN: usize = BLOCK;
     type Block = Block<T::Scales>;
-    type Panel<S: Simd> = Panel32<<T::Dot<S> as DotForm>::Step, 0>;
+    type Panel<S: Simd> = Panel32<<T::Dot<S> as DotForm>::Weights, 0>;
     type Acts<S: Simd, const COLS: usize> = Block32<<T::Dot<S> as DotForm>::Step, COLS>;
 
     #[inline(always)]

@@ -247,7 +247,7 @@ impl Layout for Ternary {
     const NAME: &'static str = "ternary";
     const LEN: usize = SUPER_BLOCK;
     type Block = Block;
-    type Panel<S: Simd> = Panel256<<S::Dot as DotForm>::Step, SUB_BLOCKS, NoMins>;
+    type Panel<S: Simd> = Panel256<<S::Dot as DotForm>::Weights, SUB_BLOCKS, NoMins>;
     type Acts<S: Simd, const COLS: usize> = Block256<<S::Dot as DotForm>::Step, COLS>;
 
     #[inline(always)]

@@ -5,7 +5,7 @@ use std::hint::black_box;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 use super::{PANEL, Sums};
-use crate::dot::{DotForm, Step, parts};
+use crate::dot::{DotForm, PartOf, Step, parts};
 use crate::isa::{Bytes16, Simd};
 use crate::prepared::{Block32, STEPS, TILE};
 
@@ -24,11 +24,10 @@ pub(crate) fn tile_step<S: Simd, D: DotForm>(
     s: S,
     acc: &mut [[S::V; TILE]; PANEL],
     weights: &[Bytes16; PANEL],
-    acts: &[Bytes16; TILE],
+    acts: &[PartOf<D>; TILE],
 ) {
     let [w0, w1] = [s.load(&weights[0]), s.load(&weights[1])];
     for (col, x) in acts.iter().enumerate() {
-        let x = s.load(x);
         acc[0][col] = D::sub_part(s, acc[0][col], w0, x);
         acc[1][col] = D::sub_part(s, acc[1][col], w1, x);
     }
@@ -38,7 +37,7 @@ pub(crate) fn tile_step<S: Simd, D: DotForm>(
 #[inline(always)]
 pub(super) fn tile32<S: Simd, D: DotForm, const MIN: usize>(
     s: S,
-    panels: &[Panel32<D::Step, MIN>],
+    panels: &[Panel32<D::Weights, MIN>],
     acts: &[Block32<D::Step, TILE>],
     sums: &mut Sums,
     start: impl Fn(&Bytes16) -> S::V,

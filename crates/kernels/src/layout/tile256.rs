@@ -109,7 +109,7 @@ impl Mins for FineMins {
 #[inline(always)]
 pub(super) fn tile256<S: Simd, D: DotForm, const SCALES: usize, M: Mins>(
     s: S,
-    panels: &[Panel256<D::Step, SCALES, M>],
+    panels: &[Panel256<D::Weights, SCALES, M>],
     acts: &[Block256<D::Step, TILE>],
     sums: &mut Sums,
     start: impl Fn(&Bytes16) -> S::V,
