@@ -1,5 +1,6 @@
 //! Every test, one step after the other, with a summary.
 
+use std::env;
 use std::fs;
 use std::process::Command;
 use std::time::Instant;
@@ -134,7 +135,9 @@ fn native(project: &Project) -> Result<()> {
 fn wasm_kernels(project: &Project) -> Result<()> {
     tools::wasm_target(project)?;
     let runner = tools::wasm_bindgen(project)?.join("wasm-bindgen-test-runner");
-    let node_arguments = relaxed_simd_switch(project)?;
+    let node = tools::relaxed_node(project)?;
+    let path = env::var_os("PATH").unwrap_or_default();
+    let path = env::join_paths([node].into_iter().chain(env::split_paths(&path)))?;
     for variant in pkg::VARIANTS.iter().filter(|variant| !variant.threads) {
         run(project
             .cargo()
@@ -147,7 +150,7 @@ fn wasm_kernels(project: &Project) -> Result<()> {
             ])
             .args(["--target-dir", &variant.target_dir()])
             .env("RUSTFLAGS", variant.rustflags())
-            .env("NODE_ARGS", node_arguments)
+            .env("PATH", &path)
             .env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER", &runner))?;
     }
     kernels_on_threads(project)
@@ -162,14 +165,6 @@ fn kernels_on_threads(project: &Project) -> Result<()> {
     fs::write(&expected, specification)
         .with_context(|| format!("cannot write {}", expected.display()))?;
     bench::threads(project, Some(&expected))
-}
-
-/// The switch that Node.js 20 wants before it loads relaxed SIMD; later releases load it without, and may refuse to
-/// start with it.
-fn relaxed_simd_switch(project: &Project) -> Result<&'static str> {
-    const SWITCH: &str = "--experimental-wasm-relaxed-simd";
-    let known = output(tools::node(project)?.args([SWITCH, "--eval", "0"])).is_ok();
-    Ok(if known { SWITCH } else { "" })
 }
 
 fn package(project: &Project) -> Result<()> {

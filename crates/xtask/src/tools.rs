@@ -165,6 +165,41 @@ pub(crate) fn node(project: &Project) -> Result<Command> {
     Ok(project.command(node))
 }
 
+/// The folder with a `node` that has relaxed SIMD: the one on `PATH` if it is recent enough, else one from npm. Node.js 20 has it
+/// behind a switch only, and its baseline compiler gets one instruction wrong.
+pub(crate) fn relaxed_node(project: &Project) -> Result<PathBuf> {
+    const VERSION: &str = "24.21.0";
+    /// `i8x16.relaxed_swizzle` of two constants.
+    const PROBE: &str = "process.exit(WebAssembly.validate(new Uint8Array([0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, \
+        3, 2, 1, 0, 10, 15, 1, 13, 0, 65, 0, 253, 15, 65, 0, 253, 15, 253, 128, 2, 11])) ? 0 : 1)";
+    let has_it = |node: &Path| output(project.command(node).args(["--eval", PROBE])).is_ok();
+    let root = project.cached(format!("tools/node-{VERSION}"));
+    let cached = root
+        .join("node_modules/node/bin/node")
+        .with_extension(env::consts::EXE_EXTENSION);
+    let found = || {
+        let candidates = find_program(&["node"]).into_iter().chain([cached.clone()]);
+        let mut usable = candidates.filter(|node| node.is_file() && has_it(node));
+        usable.find_map(|node| node.parent().map(Path::to_path_buf))
+    };
+    if let Some(found) = found() {
+        return Ok(found);
+    }
+    say(format!("Installing Node.js {VERSION}, for relaxed SIMD"));
+    fs::create_dir_all(&root).with_context(|| format!("cannot make {}", root.display()))?;
+    run(npm(project)?
+        .args([
+            "install",
+            "--no-audit",
+            "--no-fund",
+            "--loglevel=error",
+            "--prefix",
+        ])
+        .arg(&root)
+        .arg(format!("node@{VERSION}")))?;
+    found().context("npm's package node brought no program that has relaxed SIMD")
+}
+
 /// A Chromium: `$CHROMIUM`, the one on `PATH`, or Debian's package, which is installed when the
 /// user may do so.
 pub(crate) fn chromium() -> Result<PathBuf> {

@@ -60,16 +60,27 @@ const ALL_OF = 4;
 /** … and no more than this: a few cores use up the memory's bandwidth, which is what decoding waits for. */
 const HALF_UP_TO = 8;
 
-// Modules of one function each, `(func (result v128) …)`, that only a browser with the feature
-// accepts. Bytes: header; type section; function section; code section.
-const PROBE_HEAD = [0, 0x61, 0x73, 0x6d, 1, 0, 0, 0, 1, 5, 1, 0x60, 0, 1, 0x7b, 3, 2, 1, 0];
-/** `i32.const 0; i8x16.splat` */
-const SIMD = [...PROBE_HEAD, 10, 8, 1, 6, 0, 0x41, 0, 0xfd, 0x0f, 0x0b];
-/** `i32.const 0; i8x16.splat`, twice, then `i16x8.relaxed_dot_i8x16_i7x16_s` */
-const RELAXED = [...PROBE_HEAD, 10, 15, 1, 13, 0, 0x41, 0, 0xfd, 0x0f, 0x41, 0, 0xfd, 0x0f, 0xfd, 0x92, 2, 0x0b];
+// Modules of one function each, `(func (export "f") (result i32) …)`, that only a browser with the feature accepts. Bytes: header;
+// type section; function section; export section; code section.
+const PROBE_HEAD = [0, 0x61, 0x73, 0x6d, 1, 0, 0, 0, 1, 5, 1, 0x60, 0, 1, 0x7f, 3, 2, 1, 0, 7, 5, 1, 1, 0x66, 0, 0];
+/** `i32.const 1; i8x16.splat; i8x16.extract_lane_s 0` */
+const SIMD = [...PROBE_HEAD, 10, 11, 1, 9, 0, 0x41, 1, 0xfd, 0x0f, 0xfd, 0x15, 0, 0x0b];
+/** `i32.const 1; i8x16.splat`, twice, `i32.const 1; i32x4.splat; i32x4.relaxed_dot_i8x16_i7x16_add_s; i32x4.extract_lane 0` */
+const RELAXED = [
+  ...PROBE_HEAD, 10, 22, 1, 20, 0,
+  0x41, 1, 0xfd, 0x0f, 0x41, 1, 0xfd, 0x0f, 0x41, 1, 0xfd, 0x11, 0xfd, 0x93, 2, 0xfd, 0x1b, 0, 0x0b,
+];
+/** What the latter gives: four products and the number they are added to, which the first engines with relaxed SIMD lost. */
+const FIVE = 5;
 
-function accepts(module: number[]): boolean {
-  return typeof WebAssembly === "object" && WebAssembly.validate(new Uint8Array(module));
+/** What a probe gives, or null where it is refused. */
+function run(module: number[]): unknown {
+  try {
+    const { f } = new WebAssembly.Instance(new WebAssembly.Module(new Uint8Array(module))).exports;
+    return (f as () => number)();
+  } catch {
+    return null;
+  }
 }
 
 /** Looks at what is there; loads and downloads nothing. */
@@ -104,9 +115,9 @@ export function choose({ variant, threads = "auto" }: Wishes): Omit<Choice, "var
   }
   const [count, threadsReason] = chooseThreads(threads, variant);
   if (variant) return { variant, variantReason: "the caller asked for it", threads: count, threadsReason };
-  const [simd, variantReason]: ["simd" | "relaxed" | null, string] = accepts(RELAXED)
+  const [simd, variantReason]: ["simd" | "relaxed" | null, string] = run(RELAXED) === FIVE
     ? ["relaxed", "this browser has relaxed SIMD"]
-    : accepts(SIMD)
+    : run(SIMD) !== null
       ? ["simd", "this browser has SIMD, but not relaxed SIMD"]
       : [null, "this browser has no WebAssembly SIMD: update it, or use another"];
   return { variant: simd && count > 1 ? `${simd}-threads` : simd, variantReason, threads: count, threadsReason };
