@@ -153,11 +153,11 @@ export async function startFaultServer({ root, mounts = {}, port = 0, isolated =
     const stall = Math.min(fault.stallAfter ?? Infinity, (fault.stallAtByte ?? Infinity) - start);
     const stop = Math.max(0, Math.min(bytes.length, cut, stall));
     for (let at = 0; at < stop; at += piece) {
-      if (response.destroyed) return;
       const end = Math.min(at + piece, stop);
       if (fault.rate) await onTheLine(fault, end - at);
       // Dead from now on.
       while (fault.rate === 0 && !response.destroyed) await sleep(LOOK_MS);
+      if (response.destroyed) return;
       const flowing = response.write(bytes.subarray(at, end));
       entry.sent = end;
       if (!flowing) await writable(response);

@@ -9,13 +9,13 @@ import { join } from "node:path";
 import { browsers, launchOn } from "./browser.mjs";
 
 const MIB = 1 << 20;
-const CHUNKS_MIB = [0.5, 2, 8];
+const CHUNKS_MIB = [0.125, 0.5, 2, 8];
 const total = Number(process.argv[2] ?? 256) * MIB;
 
 const server = createServer((_, response) => response.writeHead(200, { "Content-Type": "text/html" }).end("<!doctype html><title>Storage</title>"));
 await new Promise((listening) => server.listen(0, "127.0.0.1", listening));
 const url = `http://127.0.0.1:${server.address().port}/`;
-console.log("browser    storage     chunk    write MB/s   read MB/s   read 4 at once");
+console.log("browser    storage       chunk    write MB/s   read MB/s   read 4 at once");
 for (const name of browsers) {
   for (const chunk of CHUNKS_MIB) {
     // Each on a profile of its own: what one leaves behind must not slow the next. On a disk: private storage is in memory.
@@ -27,7 +27,7 @@ for (const name of browsers) {
         await page.goto(url);
         const { write, read, parallel } = await page.evaluate(inWorker, { source: `${measure}`, kind, chunk: chunk * MIB, total });
         const speed = (ms) => (total / ms / 1000).toFixed(0).padStart(9);
-        console.log(`${name.padEnd(10)} ${kind.padEnd(10)} ${String(chunk).padStart(3)} MiB   ${speed(write)}   ${speed(read)}    ${speed(parallel)}`);
+        console.log(`${name.padEnd(10)} ${kind.padEnd(10)} ${String(chunk).padStart(5)} MiB   ${speed(write)}   ${speed(read)}    ${speed(parallel)}`);
       } finally {
         await browser.kill();
         await rm(folder, { recursive: true, force: true, maxRetries: 5 });

@@ -1,7 +1,7 @@
 // Changes the model store behind Minnow's back, in a page: bytes that go bad, entries that get lost, stores of earlier versions.
 
 /** Bytes of a stored chunk, as `loader::record::CHUNK_SIZE` has it. */
-export const CHUNK = 512 << 10;
+export const CHUNK = 128 << 10;
 
 /**
  * Runs `change` in the page with `{ table, done, chunk }`: a table by name, the result of a request, and a chunk by model, part

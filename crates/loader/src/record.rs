@@ -35,8 +35,8 @@ use crate::{ChunkHash, ChunkHasher, Digest, HashKey, Url};
 pub const LAYOUT: u32 = 3;
 
 /// Bytes of a chunk: small enough that losing those in flight, one for each connection, costs little, large enough that
-/// a store's cost per entry does not show.
-pub const CHUNK_SIZE: u32 = 512 << 10;
+/// a store's cost per entry does not show. A model keeps the size that it was begun with.
+pub const CHUNK_SIZE: u32 = 128 << 10;
 
 /// Largest chunk that a record may speak of: what is read back is held in memory.
 const MAX_CHUNK_SIZE: u32 = 64 << 20;

@@ -3,9 +3,12 @@
 use gguf::Header;
 use gguf::split::check_set;
 
-use super::{Action, Download, Phase, Piece, READ_AHEAD, Slot, Token, WINDOW};
+use super::{Action, Download, Phase, Piece, Slot, Token};
 use crate::Error;
 use crate::record::ChunkId;
+
+/// Chunks of the first request for a shard's header.
+const HEADER_CHUNKS: u32 = 4;
 
 /// Bytes of a file's beginning that are shown when it is not GGUF.
 const SHOWN_HEAD: usize = 24;
@@ -16,7 +19,7 @@ impl Download {
         let incomplete = self.files.iter().filter(|file| file.header.is_none());
         let wanted: Vec<ChunkId> = incomplete
             .map(|file| file.header_next)
-            .take(WINDOW)
+            .take(self.limits.window)
             .collect();
         if wanted.is_empty() {
             return self.judge();
@@ -27,45 +30,77 @@ impl Download {
                 return self.queue.push_back(Action::Deliver { bytes });
             }
         }
-        // Of one shard among several only the header is wanted for now.
-        let alone = self.files.len() > 1;
-        let last = |chunk: &ChunkId| if alone { chunk.index } else { u32::MAX };
+        // Of one shard among several only the header is wanted for now: each request is for twice as much as those before it.
+        let several = self.files.len() > 1;
+        let double = |index: u32| index.saturating_mul(2).saturating_add(HEADER_CHUNKS - 1);
+        let last = |chunk: &ChunkId| {
+            if several {
+                double(chunk.index)
+            } else {
+                u32::MAX
+            }
+        };
         let window: Vec<_> = wanted.iter().map(|chunk| (*chunk, last(chunk))).collect();
-        self.bring(&window);
+        self.bring(&window, true);
     }
 
     /// Asks for the chunk whose turn it is and for those that follow, and delivers the first if it is there.
     pub(super) fn seek_tensors(&mut self) {
-        let turns = self.turns(WINDOW).into_iter();
-        let window: Vec<_> = turns.map(|turn| (turn.chunk, turn.last)).collect();
-        // First, so that the network does not wait for the tensors.
-        self.bring(&window);
-        if let Some(&bytes) = window.first().and_then(|(chunk, _)| self.ready.get(chunk)) {
+        // First, so that the network does not wait for the tensors. A window has hundreds of chunks: it is looked through only
+        // where something may come of it.
+        let reading = self.wants_reads();
+        if reading || self.may_fetch() {
+            let turns = self.turns(self.limits.window).into_iter();
+            let window: Vec<_> = turns.map(|turn| (turn.chunk, turn.last)).collect();
+            self.bring(&window, reading);
+        }
+        let next = self.turns(1);
+        if let Some(&bytes) = next.first().and_then(|turn| self.ready.get(&turn.chunk)) {
             self.queue.push_back(Action::Deliver { bytes });
         }
     }
 
-    /// Asks the store or the network for every chunk of `window` that is not there or under way, as far as that many may be
-    /// under way at once. With each chunk comes the last one of its part that may be fetched along with it.
-    fn bring(&mut self, window: &[(ChunkId, u32)]) {
+    /// Asks the network, and the store if it is `reading` time, for every chunk of `window` that is not there or under way, as far
+    /// as that many may be under way at once. With each chunk comes the last one of its part that may be fetched along with it.
+    fn bring(&mut self, window: &[(ChunkId, u32)], reading: bool) {
+        let mut fetching = self.may_fetch();
         for (chunk, last) in window {
+            if !fetching && (!reading || self.reads.len() >= self.limits.share) {
+                return;
+            }
             if self.ready.contains_key(chunk) {
                 continue;
             }
-            match self.parts[chunk.part as usize].slot(chunk.index) {
-                Slot::Held(_) => self.read_back(*chunk),
-                Slot::Missing | Slot::Damaged { .. }
-                    if self.may_receive() && !self.is_being_stored(*chunk) =>
-                {
-                    self.obtain(*chunk, *last, window);
+            let slot = self.parts[chunk.part as usize].slot(chunk.index);
+            if matches!(slot, Slot::Held(_)) {
+                if reading {
+                    self.read_back(*chunk);
                 }
-                Slot::Missing | Slot::Damaged { .. } => {}
+            } else if fetching && self.obtain(*chunk, *last, window) {
+                fetching = self.may_fetch();
             }
         }
     }
 
+    /// Whether it is time to look for more to read from the store: half of what may be under way is there, and there may be
+    /// more, stored before this load or wanted again for a file's hash; or the chunk whose turn it is is there and nowhere else.
+    fn wants_reads(&self) -> bool {
+        if self.reads.len() * 2 > self.limits.share {
+            return false;
+        }
+        let is_held = |chunk: ChunkId| {
+            let slot = self.parts[chunk.part as usize].slot(chunk.index);
+            matches!(slot, Slot::Held(_)) && !self.ready.contains_key(&chunk)
+        };
+        self.resumed
+            || self.route.iter().any(|run| run.again)
+            || self.turns(1).iter().any(|turn| is_held(turn.chunk))
+    }
+
     fn read_back(&mut self, chunk: ChunkId) {
-        if self.reads.len() >= READ_AHEAD || self.reads.values().any(|reading| *reading == chunk) {
+        if self.reads.len() >= self.limits.share
+            || self.reads.values().any(|reading| *reading == chunk)
+        {
             return;
         }
         let token = self.token();

@@ -3,7 +3,7 @@
 use sha2::Digest as _;
 
 use super::route::{self, MAX_RUNS, Run};
-use super::{Download, Phase, WINDOW};
+use super::{Download, Phase};
 use crate::feed::share_out;
 use crate::record::ChunkId;
 use crate::{Digest, Error};
@@ -150,12 +150,15 @@ impl Download {
     fn needs_again(&self, turn: &Turn) -> bool {
         let end =
             turn.start + u64::from(self.parts[turn.chunk.part as usize].length(turn.chunk.index));
-        let shares = |run: &Run| {
-            let within = run.from.max(turn.start) < run.to.min(end);
-            !run.again && run.file == turn.file && within
-        };
-        let mut soon = self.turns(WINDOW).into_iter();
-        self.route.iter().any(shares) || soon.any(|next| next.chunk == turn.chunk)
+        let window = self.limits.window as u64 * u64::from(self.chunk_size);
+        let mut before = 0_u64;
+        self.route.iter().any(|run| {
+            let from = run.from.max(turn.start);
+            let within = run.file == turn.file && from < run.to.min(end);
+            let soon = before.saturating_add(from.saturating_sub(run.from)) < window;
+            before = before.saturating_add(run.to - run.from);
+            within && (!run.again || soon)
+        })
     }
 
     /// Whether a file is hashed as it passes.

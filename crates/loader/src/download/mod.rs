@@ -6,7 +6,7 @@
 //! fetched by range and stored with a journal entry. They go in file order, or, where a prompt waits to be computed
 //! ([`Download::hurry`]), in the order in which the model needs them.
 //!
-//! Several requests and reads are under way at once, all within a window of [`WINDOW`] chunks from the one whose turn it
+//! Several requests and reads are under way at once, all within a window of [`WINDOW`] bytes from the chunk whose turn it
 //! is, so that what has arrived and waits is bounded. The plan never has the bytes itself: the driver holds them, and the
 //! plan names them by the [`Token`] under which they came.
 //!
@@ -24,6 +24,7 @@ mod arrival;
 mod connections;
 mod cursor;
 mod file;
+mod limits;
 mod network;
 mod outcome;
 mod part;
@@ -42,17 +43,13 @@ use crate::{ChunkHasher, Error, HashKey};
 pub use action::{Action, Event, Piece, Request, Token};
 use connections::Connections;
 use file::File;
+use limits::Limits;
+pub use limits::WINDOW;
 use network::Fetch;
 pub use outcome::Summary;
 use part::{Part, Slot};
 use route::Run;
 use storage::{Storing, Unwritten, Writing};
-
-/// Chunks, from the one whose turn it is, that may be under way or wait for their turn.
-pub const WINDOW: usize = 64;
-
-/// Chunks that may be under way from the store at once.
-const READ_AHEAD: usize = 16;
 
 /// How to run a download.
 #[derive(Debug, Clone)]
@@ -65,6 +62,8 @@ pub struct Options {
     pub now_ms: f64,
     /// Bytes of a chunk, for a model of which nothing is stored yet.
     pub chunk_size: u32,
+    /// Bytes, from the chunk whose turn it is, that may be under way or wait for their turn.
+    pub window: u64,
     /// Where its chunks shall be.
     pub place: Place,
     /// What they shall be hashed with: nothing that a server could know.
@@ -78,6 +77,7 @@ impl Default for Options {
             seed: 0,
             now_ms: 0.0,
             chunk_size: CHUNK_SIZE,
+            window: WINDOW,
             place: Place::default(),
             key: HashKey([0; 2]),
         }
@@ -117,6 +117,7 @@ pub struct Download {
     model: ModelSpec,
     options: Options,
     chunk_size: u32,
+    limits: Limits,
     place: Place,
     key: Option<HashKey>,
     created: f64,
@@ -205,6 +206,7 @@ impl Download {
             created: usable.map_or(options.now_ms, |stored| stored.record.created),
             retry: Retry::new(options.seed),
             model,
+            limits: Limits::new(&options, chunk_size),
             options,
             chunk_size,
             place,
@@ -263,7 +265,7 @@ impl Download {
         }
         for entry in &stored.journal {
             if let Some(part) = self.parts.get_mut(entry.chunk.part as usize) {
-                part.adopt_entry(entry, stored.journal.len());
+                part.adopt_entry(entry, stored.journal.len() + self.limits.window);
             }
         }
         if self.was_complete {

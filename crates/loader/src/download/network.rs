@@ -1,19 +1,11 @@
 //! Which requests are open, for which bytes, and which of their bodies is read next.
 //!
-//! A file is fetched in runs of [`RUN`] chunks, several at once; [`super::connections`] says how many. A body is read only for
+//! A file is fetched in runs of chunks, several at once; [`super::connections`] says how many. A body is read only for
 //! chunks of the window, and only while the store keeps up; otherwise it is left alone, and the server has to wait.
 
-use super::{Action, Download, Phase, Request, Slot, Token, WINDOW};
+use super::{Action, Download, Phase, Request, Slot, Token};
 use crate::files::Location;
 use crate::record::ChunkId;
-
-/// Chunks of one request: enough that a round trip between two requests does not show, and few enough that what arrives
-/// out of turn fits the window.
-const RUN: u32 = 16;
-
-/// Chunks on their way to the store at once. Beyond it the network has to wait, so that a slow disk does not
-/// fill the memory.
-pub(super) const MAX_UNWRITTEN: usize = 32;
 
 /// An open request.
 #[derive(Debug, Clone, Copy)]
@@ -66,31 +58,49 @@ impl Fetch {
 }
 
 impl Download {
-    /// Whether what arrives now finds room on its way to the store.
-    pub(super) fn may_receive(&self) -> bool {
+    /// Whether a chunk more could be received, or asked for: some are missing, a body stands idle or another request may be
+    /// opened, and what arrives finds room on its way to the store.
+    pub(super) fn may_fetch(&self) -> bool {
+        let idle = |fetch: &Fetch| fetch.awaited().is_none();
+        let free = self.waiting.is_none() && self.fetches.len() < self.connections.limit();
+        (free || self.fetches.iter().any(idle))
+            && !self.parts.iter().all(super::Part::is_whole)
+            && self.has_room()
+    }
+
+    fn has_room(&self) -> bool {
+        // While headers are judged nothing is written, so nothing would ever make room.
+        if matches!(self.phase, Phase::Headers) || self.storing.is_off() {
+            return true;
+        }
         let receiving = |fetch: &&Fetch| matches!(fetch.state, State::Receiving { .. });
         let pending =
             self.unwritten.len() + self.writing() + self.fetches.iter().filter(receiving).count();
-        // While headers are judged nothing is written, so nothing would ever make room.
-        matches!(self.phase, Phase::Headers)
-            || self.storing.is_off()
-            // Entries take no room, but what has none is lost when the browser is killed.
-            || (pending < MAX_UNWRITTEN && self.writes.len() < WINDOW)
+        // Entries take no room, but what has none is lost when the browser is killed.
+        pending < self.limits.share && self.writes.len() < 2 * self.limits.share
     }
 
     /// Has chunk `wanted`, one of `window`, come over the network, with what follows it up to the next chunk that is there or
-    /// to chunk `last`. Chunks are asked for in the order in which they are needed.
-    pub(super) fn obtain(&mut self, wanted: ChunkId, last: u32, window: &[(ChunkId, u32)]) {
+    /// to chunk `last`. Chunks are asked for in the order in which they are needed. Says whether anything has been begun.
+    pub(super) fn obtain(&mut self, wanted: ChunkId, last: u32, window: &[(ChunkId, u32)]) -> bool {
         if let Some(at) = self.covering(wanted) {
-            if let State::Idle { next, skip } = self.fetches[at].state {
+            if let State::Idle { next, skip } = self.fetches[at].state
+                && !self.is_being_stored(wanted)
+            {
                 // A body that was not asked for from here runs through chunks that are there already.
                 let part = &self.parts[wanted.part as usize];
                 let passed = part.start(wanted.index) - part.start(next);
                 self.receive(at, wanted, skip + passed);
+                return true;
             }
-        } else if self.waiting.is_none() && self.make_way(wanted, window) {
+        } else if self.waiting.is_none()
+            && !self.is_being_stored(wanted)
+            && self.make_way(wanted, window)
+        {
             self.open(wanted, last);
+            return true;
         }
+        false
     }
 
     /// The request whose body has `wanted`, now or later: the one that comes to it soonest.
@@ -187,7 +197,9 @@ impl Download {
                 && !self.ready.contains_key(&chunk)
                 && self.covering(chunk).is_none()
         };
-        let end = first.index.saturating_add(RUN).min(last.saturating_add(1));
+        // At most a window, which is a few hundred.
+        let run = self.limits.share as u32;
+        let end = first.index.saturating_add(run).min(last.saturating_add(1));
         let following = first.index + 1..end;
         let last = following.take_while(absent).last().unwrap_or(first.index);
         part.start(last) + u64::from(part.length(last))

@@ -1,6 +1,5 @@
 //! Which chunks of a part are where.
 
-use super::network::MAX_UNWRITTEN;
 use crate::ChunkHash;
 use crate::files::{Location, PartSpec};
 use crate::record::{JournalEntry, PartRecord, Validator};
@@ -38,6 +37,8 @@ pub(super) struct Part {
     /// Bytes as listed before any request.
     listed_size: Option<u64>,
     slots: Vec<Slot>,
+    /// How many of the slots are held.
+    held: u64,
     chunk_size: u32,
 }
 
@@ -52,6 +53,7 @@ impl Part {
             ranges: None,
             listed_size: spec.size,
             slots: Vec::new(),
+            held: 0,
             chunk_size,
         }
     }
@@ -76,14 +78,13 @@ impl Part {
         }
     }
 
-    /// Takes over a journal entry, one of `entries`, if it fits the part.
-    pub(super) fn adopt_entry(&mut self, entry: &JournalEntry, entries: usize) {
+    /// Takes over a journal entry if it fits the part, of which, while its size is unknown, only the first `most` chunks can be
+    /// there: they are stored one after the other, but for those that were on their way to the store when it all ended.
+    pub(super) fn adopt_entry(&mut self, entry: &JournalEntry, most: usize) {
         let index = entry.chunk.index;
         let fits = match self.size {
             Some(size) => self.start(index) < size,
-            // Until its size is known, a part's chunks are stored one after the other, but for those that were on their way
-            // to the store when it all ended.
-            None => (index as usize) < entries + MAX_UNWRITTEN,
+            None => (index as usize) < most,
         };
         if fits && self.length(entry.chunk.index) == entry.length {
             self.set_slot(entry.chunk.index, Slot::Held(entry.digest));
@@ -96,6 +97,7 @@ impl Part {
         self.validator = Validator::default();
         self.ranges = None;
         self.slots.clear();
+        self.held = 0;
     }
 
     /// Chunks, once the size is known.
@@ -131,7 +133,15 @@ impl Part {
         if index >= self.slots.len() {
             self.slots.resize(index + 1, Slot::Missing);
         }
-        self.slots[index] = slot;
+        let is_held = |slot: &Slot| matches!(slot, Slot::Held(_));
+        let before = std::mem::replace(&mut self.slots[index], slot);
+        self.held += u64::from(is_held(&slot));
+        self.held -= u64::from(is_held(&before));
+    }
+
+    /// Whether the store holds all of it.
+    pub(super) fn is_whole(&self) -> bool {
+        self.chunks() == Some(self.held)
     }
 
     /// Whether anything of it is in the store.

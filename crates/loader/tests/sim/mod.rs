@@ -7,13 +7,16 @@ pub(crate) mod case;
 use std::collections::{BTreeMap, BTreeSet};
 
 use gguf::{TensorType, Writer};
-use loader::download::{Action, Event, Options, Piece, Request, Summary, Token, WINDOW};
+use loader::download::{Action, Event, Options, Piece, Request, Summary, Token};
 use loader::files::Location;
 use loader::record::{ChunkId, JournalEntry, Record, Stored, Validator};
 use loader::{ChunkHasher, Download, Error, HashKey, ModelSpec, Response};
 
 /// Bytes of a chunk in these tests: small, so that files have many.
 pub(crate) const CHUNK: u32 = 64;
+
+/// Chunks of the window.
+const WINDOW: usize = 64;
 
 /// Most chunks that the driver may have to hold at once: the window, and those on their way to the store.
 const MAX_HELD: usize = WINDOW + 8;
@@ -175,6 +178,7 @@ impl World {
         let options = Options {
             seed: self.dice.roll(1000),
             chunk_size: CHUNK,
+            window: WINDOW as u64 * u64::from(CHUNK),
             place: loader::record::Place::Files,
             store: self.store,
             key: HashKey([self.dice.roll(u64::MAX), 1]),

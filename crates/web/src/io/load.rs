@@ -5,7 +5,7 @@ use std::cell::Cell;
 use futures_util::FutureExt;
 use js_sys::Date;
 use loader::download::{Options, Summary};
-use loader::record::{CHUNK_SIZE, Record, Stored};
+use loader::record::{Record, Stored};
 use loader::{Digest, Download, HashKey, ModelSpec, Source, files};
 use web_sys::AbortSignal;
 
@@ -72,9 +72,9 @@ pub async fn load(
         store: keep,
         seed: random_seed(),
         now_ms: Date::now(),
-        chunk_size: CHUNK_SIZE,
         place: store.place(),
         key: HashKey([random_seed(), random_seed()]),
+        ..Options::default()
     };
     let plan = Download::new(model, stored, plan);
     // Dropped before the lock: whoever is next finds no file open.

@@ -79,6 +79,9 @@ impl IndexedDb {
                 transaction.set_oncomplete(Some(&resolve));
                 transaction.set_onabort(Some(&reject));
             });
+            // It has all that it is for; by itself it would end a round trip later.
+            #[expect(deprecated, reason = "web-sys calls it so; no standard does")]
+            transaction.commit()?;
             Ok((transaction, end))
         };
         let begun: Result<(IdbTransaction, Promise), JsValue> = begin();
