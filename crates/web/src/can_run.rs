@@ -9,8 +9,8 @@ use wasm_bindgen::prelude::wasm_bindgen;
 use web_sys::AbortSignal;
 
 use crate::clock::Performance;
-use crate::io::{self, TensorSink};
-use crate::loading::open;
+use crate::io;
+use crate::loading::read_headers;
 use crate::requirements::{Needs, memory_limit};
 use crate::settings::{EngineSettings, FetchSettings};
 use crate::{Error, ErrorCode};
@@ -65,31 +65,6 @@ pub struct Storage {
     pub fits: bool,
 }
 
-/// Takes the headers, and then ends the load.
-struct PredictSink {
-    settings: EngineSettings,
-    size: u64,
-    needs: Option<Needs>,
-    passed: bool,
-}
-
-impl TensorSink for PredictSink {
-    fn headers(&mut self, headers: &[gguf::Header]) -> Result<(), Error> {
-        self.size = headers.iter().map(gguf::Header::file_size).sum();
-        let plan = model::inspect(headers)?;
-        let options = self.settings.to_options(plan.config.context_length);
-        let needs = Needs::new(&plan, &options)?;
-        self.needs = Some(needs);
-        needs.check(memory_limit())?;
-        self.passed = true;
-        Err(Error::Aborted)
-    }
-
-    fn tensor(&mut self, _name: &str, _bytes: &[u8]) -> Result<(), Error> {
-        Err(Error::Aborted)
-    }
-}
-
 /// Predicts whether a model runs here. Only its headers are fetched.
 ///
 /// # Errors
@@ -102,28 +77,19 @@ pub async fn can_run(
     engine: Ts<EngineSettings>,
     signal: AbortSignal,
 ) -> Result<Ts<Prediction>, Error> {
-    let (source, options) = open(&addresses, files, fetch.to_rust()?)?;
-    let options = io::LoadOptions {
-        store: Some(false),
-        ..options
+    let settings = engine.to_rust()?;
+    let mut size = 0;
+    let mut memory: Option<Needs> = None;
+    let mut look = |headers: &[gguf::Header]| {
+        size = headers.iter().map(gguf::Header::file_size).sum();
+        let plan = model::inspect(headers)?;
+        let options = settings.to_options(plan.config.context_length);
+        let needs = Needs::new(&plan, &options)?;
+        memory = Some(needs);
+        needs.check(memory_limit())
     };
-    let mut sink = PredictSink {
-        settings: engine.to_rust()?,
-        size: 0,
-        needs: None,
-        passed: false,
-    };
-    let result = io::load(
-        &source,
-        &options,
-        Some(&signal),
-        &|_| {},
-        &mut sink,
-        &io::Costs::default(),
-    )
-    .await;
-    let refusal = match result {
-        Err(error) if !sink.passed => match error.code() {
+    let refusal = match read_headers(&addresses, files, fetch, &signal, &mut look).await {
+        Err(error) => match error.code() {
             // The model itself is the reason, not the way to it.
             Some(
                 ErrorCode::OutOfMemory
@@ -132,18 +98,18 @@ pub async fn can_run(
             ) => Some(error),
             _ => return Err(error),
         },
-        _ => None,
+        Ok(()) => None,
     };
-    let weights = sink.needs.map_or(0, |needs| needs.weights);
+    let weights = memory.map_or(0, |needs| needs.weights);
     let prediction = Prediction {
         ok: refusal.is_none(),
         code: refusal.as_ref().and_then(Error::code),
         reason: refusal.as_ref().map(Error::to_string),
-        memory: sink.needs,
+        memory,
         memory_limit: memory_limit(),
         storage: Storage {
-            size: sink.size,
-            fits: io::fits(sink.size).await,
+            size,
+            fits: io::fits(size).await,
         },
         tokens_per_second: match (refusal, weights) {
             (None, 1..) => bytes_per_second()? / weights as f64,

@@ -124,14 +124,15 @@ impl TensorSink for CheckSink {
 }
 
 /// Takes the headers and then ends the load.
-#[derive(Default)]
-struct InspectSink {
-    info: Option<ModelInfo>,
+struct HeaderSink<'a> {
+    look: &'a mut dyn FnMut(&[gguf::Header]) -> Result<(), Error>,
+    seen: bool,
 }
 
-impl TensorSink for InspectSink {
+impl TensorSink for HeaderSink<'_> {
     fn headers(&mut self, headers: &[gguf::Header]) -> Result<(), Error> {
-        self.info = Some(ModelInfo::from_headers(headers)?);
+        (self.look)(headers)?;
+        self.seen = true;
         Err(Error::Aborted)
     }
 
@@ -144,7 +145,7 @@ impl TensorSink for InspectSink {
 const UNNAMED: &str = "model.gguf";
 
 /// What a load needs to know about its source.
-pub(crate) fn open(
+fn open(
     addresses: &[String],
     files: Vec<JsValue>,
     settings: FetchSettings,
@@ -251,26 +252,37 @@ pub async fn inspect(
     fetch: Ts<FetchSettings>,
     signal: AbortSignal,
 ) -> Result<Ts<ModelInfo>, Error> {
-    let (source, options) = open(&addresses, files, fetch.to_rust()?)?;
+    let mut info = None;
+    let mut look = |headers: &[gguf::Header]| {
+        info = Some(ModelInfo::from_headers(headers)?);
+        Ok(())
+    };
+    read_headers(&addresses, files, fetch, &signal, &mut look).await?;
+    let info = info.ok_or(model::Error::NoHeader)?;
+    Ok(info.into_ts()?)
+}
+
+/// Has `look` see a model's headers; nothing else is fetched, and nothing is stored.
+///
+/// # Errors
+/// As [`load`], or what `look` returns.
+pub(crate) async fn read_headers(
+    addresses: &[String],
+    files: Vec<JsValue>,
+    fetch: Ts<FetchSettings>,
+    signal: &AbortSignal,
+    look: &mut dyn FnMut(&[gguf::Header]) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let (source, options) = open(addresses, files, fetch.to_rust()?)?;
     let options = io::LoadOptions {
         store: Some(false),
         ..options
     };
-    let mut sink = InspectSink::default();
-    match (
-        io::load(
-            &source,
-            &options,
-            Some(&signal),
-            &|_| {},
-            &mut sink,
-            &io::Costs::default(),
-        )
-        .await,
-        sink.info,
-    ) {
-        (_, Some(info)) => Ok(info.into_ts()?),
-        (Err(error), None) => Err(error),
-        (Ok(_), None) => Err(model::Error::NoHeader.into()),
+    let mut sink = HeaderSink { look, seen: false };
+    let costs = io::Costs::default();
+    let ended = io::load(&source, &options, Some(signal), &|_| {}, &mut sink, &costs).await;
+    match ended {
+        Err(error) if !sink.seen => Err(error),
+        _ => Ok(()),
     }
 }
