@@ -49,13 +49,15 @@ pub async fn storage_usage() -> Result<Ts<Usage>, Error> {
     Ok(io::usage().await?.into_ts()?)
 }
 
-/// Reads a stored model and checks every chunk; damaged ones are dropped, so that the next load fetches them again.
+/// Reads a stored model and checks every chunk; damaged ones are dropped, so that the next load fetches them again, unless they
+/// are `kept`.
 ///
 /// # Errors
-/// When the store cannot be read, or there is no such model.
+/// When the store cannot be read, or there is no such model; when it was never whole, and is to be kept.
 #[wasm_bindgen(js_name = verifyModel)]
 pub async fn verify_model(
     id: String,
+    kept: bool,
     signal: AbortSignal,
     progress: Function,
 ) -> Result<Ts<Verification>, Error> {
@@ -65,7 +67,9 @@ pub async fn verify_model(
             let _ = progress.call1(&JsValue::NULL, &at.js_value());
         }
     };
-    Ok(io::verify(&id, Some(&signal), &report).await?.into_ts()?)
+    Ok(io::verify(&id, kept, Some(&signal), &report)
+        .await?
+        .into_ts()?)
 }
 
 /// A stored file on its way out.

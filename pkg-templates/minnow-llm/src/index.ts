@@ -7,7 +7,7 @@ export { type ErrorCode, MinnowError } from "./errors.js";
 export type { RequestOptions } from "./generation.js";
 export type { Loading } from "./loading.js";
 export { type EngineOptions, type LoadOptions, Minnow, type MinnowInfo, type TemplateOptions, type TokenizeOptions } from "./minnow.js";
-export type { InspectOptions, ModelStore, PullOptions } from "./models.js";
+export type { InspectOptions, ModelStore, PullOptions, Repair, VerifyOptions } from "./models.js";
 export type * from "./openai.js";
 export type { FetchOptions, ModelSource } from "./source.js";
 export type { Stream } from "./stream.js";

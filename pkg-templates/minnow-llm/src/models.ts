@@ -11,6 +11,17 @@ export interface PullOptions extends FetchOptions {
   signal?: AbortSignal;
 }
 
+export interface VerifyOptions extends Omit<PullOptions, "store"> {
+  /** Fetch what is damaged or missing again, by its ranges, from where the model came from. Default false. */
+  repair?: boolean;
+}
+
+/** What `verify` did about what it found. */
+export interface Repair {
+  /** Damaged and missing parts that have been fetched again. */
+  repaired: number;
+}
+
 export interface InspectOptions extends FetchOptions {
   signal?: AbortSignal;
 }
@@ -36,9 +47,9 @@ export class ModelStore {
     return withWorker((client) => client.call("listModels", []));
   }
 
-  /** Reads a stored model and checks every part of it; what is damaged is dropped, and fetched again by the next load. */
-  verify(id: string, { onProgress, signal }: Pick<PullOptions, "onProgress" | "signal"> = {}): Promise<Verification> {
-    return withWorker((client) => client.call("verifyModel", [id], { signal, onEvent: onProgress }));
+  /** Reads a stored model and checks every part of it. What is damaged is fetched again: at once with `repair`, else by the next load. */
+  verify(id: string, { repair, onProgress, signal, ...options }: VerifyOptions = {}): Promise<Verification & Repair> {
+    return withWorker((client) => client.call("verifyModel", [id, repair ? toFetchSettings(options) : undefined], { signal, onEvent: onProgress }));
   }
 
   /** Removes a model by its `id`; false if there is none of that name. */

@@ -1,6 +1,7 @@
 // What runs in the worker: the wasm module, driven step by step. The entries for each variant, such as
 // `worker.simd.ts`, hand it the module they were built with.
 
+import type { Repair } from "./models.js";
 import type { Call } from "./rpc.js";
 import { serve } from "./server.js";
 import type * as Wasm from "./wasm/simd/minnow.js";
@@ -92,8 +93,13 @@ function createApi(wasm: Module, instantiate: Instantiate) {
       return wasm.removeModel(id);
     },
 
-    async verifyModel(call: Call<Progress>, id: string): Promise<Verification> {
-      return wasm.verifyModel(id, call.signal, (progress: Progress) => call.emit(progress));
+    /** A model that is not right is loaded, which repairs it. */
+    async verifyModel(call: Call<Progress>, id: string, repair?: FetchSettings): Promise<Verification & Repair> {
+      const report = (progress: Progress) => call.emit(progress);
+      const found = await wasm.verifyModel(id, !!repair, call.signal, report);
+      if (!repair || found.ok) return { ...found, repaired: 0 };
+      const { stored } = await wasm.pull([id], [], repair, call.signal, report);
+      return { ...found, ok: stored, repaired: stored ? found.damaged + found.missing : 0 };
     },
 
     async openExport(_: Call, id: string, file?: string): Promise<void> {

@@ -97,18 +97,24 @@ pub async fn usage() -> Result<Usage, Error> {
     })
 }
 
-/// Reads a stored model, by its name or by the source it was loaded from, and checks every chunk; damaged ones are
-/// dropped, so that the next load fetches them again.
+/// Reads a stored model, by its name or by the source it was loaded from, and checks every chunk. Damaged ones are dropped, so
+/// that the next load fetches them again, unless they are `kept`: for a load that follows at once and has to find what they were.
 ///
 /// # Errors
-/// When the store cannot be read, or there is no such model.
+/// When the store cannot be read, or there is no such model; when it was never whole, and is to be kept.
 pub async fn verify(
     id: &str,
+    kept: bool,
     signal: Option<&AbortSignal>,
     progress: &dyn Fn(Progress),
 ) -> Result<Verification, Error> {
     let store = Store::open().await.map_err(store_failed)?;
     let record = find(&store, id).await?.ok_or_else(|| not_stored(id))?;
+    if kept && !record.complete {
+        return Err(Error::invalid(
+            "this model is not stored whole: pull it, which fetches the rest",
+        ));
+    }
     let _lock = Lock::acquire(&record.id, Mode::Shared, signal).await?;
     let shelf = store.shelf(&record);
     let journal = store.journal(&record.id).await.map_err(store_failed)?;
@@ -133,8 +139,10 @@ pub async fn verify(
             found.good += 1;
         } else {
             found.damaged += 1;
-            let removed = shelf.remove_chunk(entry.chunk);
-            removed.await.map_err(store_failed)?;
+            if !kept {
+                let removed = shelf.remove_chunk(entry.chunk);
+                removed.await.map_err(store_failed)?;
+            }
         }
         at.loaded += u64::from(entry.length);
         progress(at.clone());

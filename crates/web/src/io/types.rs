@@ -160,7 +160,7 @@ pub struct Verification {
     pub ok: bool,
     /// Chunks that were read and are right.
     pub good: u32,
-    /// Chunks whose bytes contradicted their hash; they have been dropped.
+    /// Chunks whose bytes contradicted their hash.
     pub damaged: u32,
     /// Chunks that were not there.
     pub missing: u32,
