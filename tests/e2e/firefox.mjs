@@ -39,7 +39,7 @@ export async function launchFirefox({ profile, preferences = {} } = {}) {
   const folder = profile ?? (await mkdtemp(join(tmpdir(), "minnow-firefox-")));
   const lines = Object.entries({ ...PREFERENCES, ...preferences }).map(([name, value]) => `user_pref(${JSON.stringify(name)}, ${JSON.stringify(value)});\n`);
   await writeFile(join(folder, "user.js"), lines.join(""));
-  const child = spawn(program, ["--headless", "--no-remote", "--remote-debugging-port=0", "--profile", folder, "about:blank"], {
+  const child = spawn(program, ["--headless", "--no-remote", "--remote-debugging-port=0", "--remote-allow-system-access", "--profile", folder, "about:blank"], {
     // A process group of its own: ending it ends the processes of its tabs too.
     detached: true,
     stdio: ["ignore", "ignore", "pipe"],
@@ -63,6 +63,9 @@ class Session {
   #socket;
   #pending = new Map();
   #lastId = 0;
+  /** What requests are asked while they are intercepted: whether they are sent. */
+  #passes;
+  #intercept;
 
   static async open(url) {
     const session = new Session();
@@ -89,6 +92,22 @@ class Session {
     }
   }
 
+  /** Calls a function with one argument in a window, or in the browser itself, and gives its result as BiDi has it. */
+  call(context, functionDeclaration, argument, what) {
+    return this.send("script.callFunction", { functionDeclaration, arguments: [argument], target: { context }, awaitPromise: true }, what);
+  }
+
+  /** From now on only requests are sent whose address `passes`; without it, all are again. */
+  async filterRequests(passes) {
+    this.#passes = passes || (() => true);
+    const intercept = this.#intercept;
+    this.#intercept = undefined;
+    if (intercept) await this.send("network.removeIntercept", { intercept });
+    if (!passes) return;
+    await this.send("session.subscribe", { events: ["network.beforeRequestSent"] });
+    ({ intercept: this.#intercept } = await this.send("network.addIntercept", { phases: ["beforeRequestSent"] }));
+  }
+
   /** Closes the connection; what waits for an answer fails. */
   end() {
     for (const { reject, method } of this.#pending.values()) reject(new Error(`${method}: the browser has gone`));
@@ -96,7 +115,12 @@ class Session {
     this.#socket.terminate();
   }
 
-  #receive({ id, result, error, message }) {
+  #receive({ id, method, params, result, error, message }) {
+    if (method === "network.beforeRequestSent" && params.isBlocked) {
+      const { request, url } = params.request;
+      // One that has ended meanwhile is not there to be decided on.
+      this.send(this.#passes(url) ? "network.continueRequest" : "network.failRequest", { request }).catch(() => {});
+    }
     const call = this.#pending.get(id);
     if (!call) return;
     if (error) call.reject(new Error(`${call.method}: ${error}: ${message}`));
@@ -135,6 +159,7 @@ class Firefox {
 class Context {
   #session;
   #id;
+  #offline = false;
 
   constructor(session, id) {
     this.#session = session;
@@ -146,7 +171,20 @@ class Context {
     return new Page(this.#session, context);
   }
 
+  /**
+   * Takes the network away from pages and their workers, or gives it back. What is under way goes on, and scripts come still, as
+   * they would from the cache. BiDi's own way (`emulation.setNetworkConditions`) takes those away too, and leaves
+   * `navigator.onLine` of workers as it is.
+   */
+  async setOffline(offline) {
+    this.#offline = offline;
+    await this.#session.filterRequests(offline && ((url) => /\.(js|wasm)$/.test(url)));
+    const { contexts } = await this.#session.send("browsingContext.getTree", { "moz:scope": "chrome" });
+    await this.#session.call(contexts[0].context, String(tellProcesses), { type: "boolean", value: offline });
+  }
+
   async close() {
+    if (this.#offline) await this.setOffline(false);
     await this.#session.send("browser.removeUserContext", { userContext: this.#id });
   }
 }
@@ -174,14 +212,16 @@ class Page {
 
   /** Calls a function in the page. What goes in and what comes out travels as JSON. */
   async evaluate(work, argument) {
-    const call = {
-      functionDeclaration: `async (json) => JSON.stringify(await (${work})(json === "" ? undefined : JSON.parse(json)))`,
-      arguments: [{ type: "string", value: JSON.stringify(argument) ?? "" }],
-      target: { context: this.#id },
-      awaitPromise: true,
-    };
-    const { type, result, exceptionDetails } = await this.#session.send("script.callFunction", call, describeCall(work, argument));
+    const call = `async (json) => JSON.stringify(await (${work})(json === "" ? undefined : JSON.parse(json)))`;
+    const json = { type: "string", value: JSON.stringify(argument) ?? "" };
+    const { type, result, exceptionDetails } = await this.#session.call(this.#id, call, json, describeCall(work, argument));
     if (type === "exception") throw new Error(exceptionDetails.text);
     return result.type === "string" ? JSON.parse(result.value) : undefined;
   }
+}
+
+/** Runs in the browser itself: has the processes of pages, those to come too, take it that there is no network. */
+function tellProcesses(offline) {
+  const tell = `if (Services.appinfo.processType === Services.appinfo.PROCESS_TYPE_CONTENT) Services.io.offline = ${offline};`;
+  Services.ppmm.loadProcessScript(`data:,${tell}`, true);
 }

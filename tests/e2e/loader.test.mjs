@@ -83,10 +83,10 @@ describe("the store", () => {
     const { loaded } = await mustLoad(BIG);
     const verify = () => page.evaluate(async (id) => (await import("/pkg/index.js")).Minnow.models.verify(id), loaded.id);
     const chunks = Math.ceil(big.length / CHUNK);
-    assert.deepEqual(await verify(), { ok: true, good: chunks, damaged: 0, missing: 0 });
+    assert.deepEqual(await verify(), { ok: true, good: chunks, damaged: 0, missing: 0, repaired: 0 });
     await flipBit(page, loaded.id, 3, 0);
-    assert.deepEqual(await verify(), { ok: false, good: chunks - 1, damaged: 1, missing: 0 });
-    assert.deepEqual(await verify(), { ok: false, good: chunks - 1, damaged: 0, missing: 1 });
+    assert.deepEqual(await verify(), { ok: false, good: chunks - 1, damaged: 1, missing: 0, repaired: 0 });
+    assert.deepEqual(await verify(), { ok: false, good: chunks - 1, damaged: 0, missing: 1, repaired: 0 });
     assert.equal((await mustLoad(BIG)).loaded.downloaded, CHUNK);
     assert.equal((await verify()).ok, true);
   });
@@ -268,8 +268,7 @@ describe("aborting", () => {
 });
 
 describe("without a network", () => {
-  const skip = inFirefox && "it takes the network away from pages, but not from what their workers know of it";
-  test("a stored model loads; one that is not, or in part, is an error that says so", { skip }, async () => {
+  test("a stored model loads; one that is not, or in part, is an error that says so", async () => {
     const { text } = await mustLoad("/tiny.gguf");
     server.fault(BIG, { stallAtByte: 20 << 20 });
     const doomed = await openPage();
@@ -284,12 +283,23 @@ describe("without a network", () => {
       const error = await mustFail(source, "download_failed");
       assert.match(error.message, /offline/);
     }
+    await flipBit(page, warm.loaded.id, 0, 5);
+    const repair = () =>
+      page.evaluate(async (id) => {
+        const { Minnow } = await import("/pkg/index.js");
+        return Minnow.models.verify(id, { repair: true }).catch(({ code, message }) => ({ code, message }));
+      }, warm.loaded.id);
+    const { code, message } = await repair();
+    assert.equal(code, "download_failed");
+    assert.match(message, /offline/);
     await context.setOffline(false);
+    const good = Math.ceil(tiny["llama-q4_1"].length / CHUNK) - 1;
+    assert.deepEqual(await repair(), { ok: true, good, damaged: 1, missing: 0, repaired: 1 });
     const { loaded } = await mustLoad(BIG);
     assert.ok(loaded.read >= 10 << 20, `${loaded.read} bytes were read`);
   });
 
-  test("a download waits for it to come back, and goes on where it was", { skip }, async () => {
+  test("a download waits for it to come back, and goes on where it was", async () => {
     server.fault(BIG, { rate: 20e6 });
     const loading = mustLoad(BIG);
     await stored(10 << 20);
@@ -324,8 +334,13 @@ describe("a server that misbehaves", () => {
   }
 
   test("compresses what it was asked not to", async () => {
+    const { text } = await mustLoad("/tiny.gguf", { store: false });
     server.fault("/tiny.gguf", { gzip: true });
-    await mustLeaveNothing("/tiny.gguf", "download_failed");
+    // Whoever asks for a range asks for it as it is: Chromium takes no other answer, Firefox unpacks it, and then it is the file.
+    if (!inFirefox) return mustLeaveNothing("/tiny.gguf", "download_failed");
+    const unpacked = await mustLoad("/tiny.gguf");
+    assert.deepEqual([unpacked.loaded.downloaded, unpacked.loaded.stored, unpacked.text], [tiny["llama-q4_1"].length, true, text]);
+    assert.equal((await mustLoad("/tiny.gguf")).loaded.downloaded, 0);
   });
 
   test("has another file than the one that was begun", async () => {
