@@ -37,6 +37,22 @@ export async function openPage(context, origin, verbose = false) {
   return page;
 }
 
+/**
+ * Runs `work`, a function without arguments, in a worker of `page`. It is sent `task` with the worker's own address as `script`,
+ * for more workers of the kind. @returns what it posts first
+ */
+export function inWorker(page, work, task) {
+  return page.evaluate(({ source, task }) => {
+    const script = URL.createObjectURL(new Blob([`(${source})()`], { type: 'text/javascript' }));
+    return new Promise((resolve, reject) => {
+      const started = new Worker(script);
+      started.onmessage = (event) => resolve(event.data);
+      started.onerror = (event) => reject(new Error(event.message));
+      started.postMessage({ ...task, script });
+    });
+  }, { source: String(work), task });
+}
+
 /** The version of the browser that shows `page`. */
 export const versionOf = (page) => page.evaluate('navigator.userAgent.match(/Chrome\\/(\\S+)/)[1]');
 

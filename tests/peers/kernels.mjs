@@ -8,7 +8,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { openPage, versionOf, withBrowser } from './browser.mjs';
+import { inWorker, openPage, versionOf, withBrowser } from './browser.mjs';
 import { startServer } from './server.mjs';
 
 const here = path.dirname(fileURLToPath(import.meta.url));
@@ -27,7 +27,7 @@ await withBrowser(async (context) => {
   result.chromium = await versionOf(page);
   for (const [name, file] of Object.entries(builds)) {
     console.error(`kernels of the ${name} build`);
-    const lines = await page.evaluate(runInWorker, `/${name}/${path.basename(file)}`);
+    const lines = await inWorker(page, runModule, { url: `${server.origin}/${name}/${path.basename(file)}` });
     const records = lines.map((line) => JSON.parse(line));
     result.builds[name] = {
       peaks: Object.assign({}, ...records.filter((record) => !record.format && !record.attention)),
@@ -41,28 +41,19 @@ fs.mkdirSync(options.out, { recursive: true });
 fs.writeFileSync(path.join(options.out, 'kernels.json'), `${JSON.stringify(result, null, 1)}\n`);
 console.log(table(result.builds));
 
-/** In the page: runs the module in a worker of its own and returns what it printed. */
-function runInWorker(url) {
-  const worker = async () => {
-    const module = await new Promise((resolve) => { onmessage = (event) => resolve(event.data); });
-    const lines = [];
-    let memory;
-    const host = {
-      now_ms: () => performance.now(),
-      print: (at, length) => lines.push(new TextDecoder().decode(new Uint8Array(memory.buffer, at, length))),
-    };
-    const { instance } = await WebAssembly.instantiate(await (await fetch(module)).arrayBuffer(), { host });
-    ({ memory } = instance.exports);
-    instance.exports.main(0, 0);
-    postMessage(lines);
+/** In a worker: runs the module and posts what it printed. */
+async function runModule() {
+  const { url } = await new Promise((resolve) => { onmessage = (event) => resolve(event.data); });
+  const lines = [];
+  let memory;
+  const host = {
+    now_ms: () => performance.now(),
+    print: (at, length) => lines.push(new TextDecoder().decode(new Uint8Array(memory.buffer, at, length))),
   };
-  const script = URL.createObjectURL(new Blob([`(${worker})()`], { type: 'text/javascript' }));
-  return new Promise((resolve, reject) => {
-    const started = new Worker(script);
-    started.onmessage = (event) => resolve(event.data);
-    started.onerror = (event) => reject(new Error(event.message));
-    started.postMessage(new URL(url, location.href).href);
-  });
+  const { instance } = await WebAssembly.instantiate(await (await fetch(url)).arrayBuffer(), { host });
+  ({ memory } = instance.exports);
+  instance.exports.main(0, 0);
+  postMessage(lines);
 }
 
 /** A Markdown table: a row for each format, the builds side by side. */

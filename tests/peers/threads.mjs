@@ -9,7 +9,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { openPage, withBrowser } from './browser.mjs';
+import { inWorker, openPage, withBrowser } from './browser.mjs';
 import { startServer } from './server.mjs';
 
 const here = path.dirname(fileURLToPath(import.meta.url));
@@ -33,7 +33,7 @@ const server = await startServer(roots);
 await withBrowser(async (context) => {
   const page = await openPage(context, server.origin);
   for (const [name, file] of Object.entries(builds)) {
-    const printed = records(await page.evaluate(runOnWorkers, { url: `/${name}/${path.basename(file)}`, workers: WORKERS }));
+    const printed = records(await inWorker(page, runOnWorkers, { url: `${server.origin}/${name}/${path.basename(file)}`, workers: WORKERS }));
     const checksums = printed.filter(isChecksum);
     if (expected) {
       const wrong = checksums.filter((record) => record.checksum !== expected.get(key(record)));
@@ -48,43 +48,34 @@ await withBrowser(async (context) => {
 });
 server.close();
 
-/** In the page: runs the module's `main` in a worker, beside others that compute with it, and returns what it printed. */
-function runOnWorkers({ url, workers }) {
-  const worker = async () => {
-    const STACK = 1 << 20;
-    const PAGES = { initial: 128, maximum: 65536, shared: true };
-    const invited = await new Promise((resolve) => { onmessage = (event) => resolve(event.data); });
-    const { memory = new WebAssembly.Memory(PAGES) } = invited;
-    const module = invited.module ?? await WebAssembly.compileStreaming(fetch(invited.url));
-    const lines = [];
-    const host = {
-      now_ms: () => performance.now(),
-      print: (at, length) => lines.push(new TextDecoder().decode(new Uint8Array(memory.buffer).slice(at, at + length))),
-    };
-    const { exports } = await WebAssembly.instantiate(module, { host, env: { memory } });
-    if (invited.stack) {
-      exports.__stack_pointer.value = invited.stack + STACK;
-      exports.__wasm_init_tls(invited.storage);
-      postMessage('ready');
-      exports.work();
-      return;
-    }
-    await Promise.all(Array.from({ length: invited.workers }, () => new Promise((resolve, reject) => {
-      const stack = exports.room(STACK, 16);
-      const storage = exports.room(Math.max(exports.__tls_size.value, 1), Math.max(exports.__tls_align.value, 1));
-      const started = new Worker(invited.script);
-      started.onmessage = resolve;
-      started.onerror = (event) => reject(new Error(event.message));
-      started.postMessage({ module, memory, stack, storage });
-    })));
-    exports.main(0, 0);
-    postMessage(lines);
+/** In a worker: runs the module's `main` beside others that compute with it, and posts what it printed. */
+async function runOnWorkers() {
+  const STACK = 1 << 20;
+  const PAGES = { initial: 128, maximum: 65536, shared: true };
+  const invited = await new Promise((resolve) => { onmessage = (event) => resolve(event.data); });
+  const { memory = new WebAssembly.Memory(PAGES) } = invited;
+  const module = invited.module ?? await WebAssembly.compileStreaming(fetch(invited.url));
+  const lines = [];
+  const host = {
+    now_ms: () => performance.now(),
+    print: (at, length) => lines.push(new TextDecoder().decode(new Uint8Array(memory.buffer).slice(at, at + length))),
   };
-  const script = URL.createObjectURL(new Blob([`(${worker})()`], { type: 'text/javascript' }));
-  return new Promise((resolve, reject) => {
-    const started = new Worker(script);
-    started.onmessage = (event) => resolve(event.data);
+  const { exports } = await WebAssembly.instantiate(module, { host, env: { memory } });
+  if (invited.stack) {
+    exports.__stack_pointer.value = invited.stack + STACK;
+    exports.__wasm_init_tls(invited.storage);
+    postMessage('ready');
+    exports.work();
+    return;
+  }
+  await Promise.all(Array.from({ length: invited.workers }, () => new Promise((resolve, reject) => {
+    const stack = exports.room(STACK, 16);
+    const storage = exports.room(Math.max(exports.__tls_size.value, 1), Math.max(exports.__tls_align.value, 1));
+    const started = new Worker(invited.script);
+    started.onmessage = resolve;
     started.onerror = (event) => reject(new Error(event.message));
-    started.postMessage({ url: new URL(url, location.href).href, workers, script });
-  });
+    started.postMessage({ module, memory, stack, storage });
+  })));
+  exports.main(0, 0);
+  postMessage(lines);
 }
