@@ -25,30 +25,30 @@ impl<L: Layout> Task for MatVec<'_, L> {
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let acts = self.acts.prepared::<L::Acts<S, 1>>();
+        let acts = self.acts.prepared::<L::Row<S>>();
         let group = |g: usize| &self.blocks[g * self.per_group..][..self.per_group];
         let groups = self.out.len().div_ceil(GROUP);
         let apart = if L::TWO_STREAMS { groups / 2 } else { 0 };
         for first in 0..apart {
             let at = [first, first + apart];
-            let sums = dot_groups::<S, L, 2>(s, at.map(group), acts);
+            let sums = L::dot_groups(s, at.map(group), acts);
             for (g, sum) in at.into_iter().zip(sums) {
                 store(s, sum, &mut self.out[g * GROUP..]);
             }
         }
         for g in 2 * apart..groups {
-            let [sum] = dot_groups::<S, L, 1>(s, [group(g)], acts);
+            let [sum] = L::dot_groups(s, [group(g)], acts);
             store(s, sum, &mut self.out[g * GROUP..]);
         }
     }
 }
 
-/// The products of `N` row groups.
+/// The products of `N` row groups, a block of each in turn.
 #[inline(always)]
-fn dot_groups<S: Simd, L: Layout, const N: usize>(
+pub(crate) fn dot_in_turn<S: Simd, L: Layout, const N: usize>(
     s: S,
     groups: [&[L::Block]; N],
-    acts: &[L::Acts<S, 1>],
+    acts: &[L::Row<S>],
 ) -> [S::V; N] {
     let len = acts.len();
     let groups = groups.map(|blocks| &blocks[..len]);

@@ -74,7 +74,7 @@ pub(crate) fn parts<T: Step, const N: usize>(steps: &[[T; N]]) -> &[[T::Part; N]
 /// 8 of weights up to 31, or 64 of weights up to 3, may go into one before it is widened; a start value that centres the weights
 /// (`centre · sum of activations`) allows 16 of |weight − centre| ≤ 16, or 8 of ≤ 32 (the arithmetic wraps, only
 /// the final value has to fit 16 bits).
-pub(crate) trait DotForm: Copy {
+pub(crate) trait DotForm: Copy + Send + Sync + 'static {
     /// What it reads of the activations.
     type Step: ActStep;
 
@@ -125,7 +125,16 @@ pub(crate) type PartOf<D> = <<D as DotForm>::Step as Step>::Part;
 pub(crate) trait SignedDotForm: DotForm {
     /// Where an accumulator starts, given what is stored as the activations' sum.
     fn start<S: Simd>(s: S, sum: &Bytes16) -> S::V;
+
+    /// A lane of each of the two vectors of a step of activations, whose lanes are equal.
+    fn lanes(step: &Self::Step) -> Lanes;
+
+    /// `acc − w · a` for each row, for a vector of weights and the two vectors of a step of activations.
+    fn sub_vectors<S: Simd>(s: S, acc: S::V, w: S::V, a: [S::V; 2]) -> S::V;
 }
+
+/// A step of activations for signed weights, one lane of it.
+pub(crate) type Lanes = [[u8; 4]; 2];
 
 /// The [`SignedDotForm`] of an instruction set.
 pub(crate) type SignedDot<S> = <<S as Simd>::Dot as DotForm>::Signed;
@@ -399,6 +408,18 @@ impl SignedDotForm for SignedWordDot {
     fn start<S: Simd>(s: S, _: &Bytes16) -> S::V {
         s.splat_i32(0)
     }
+
+    #[inline(always)]
+    fn lanes(step: &Self::Step) -> Lanes {
+        step.map(|vector| vector.as_chunks().0[0])
+    }
+
+    #[inline(always)]
+    fn sub_vectors<S: Simd>(s: S, acc: S::V, w: S::V, a: [S::V; 2]) -> S::V {
+        let w = Self::upper_bytes(s, w);
+        let acc = s.sub_i32(acc, s.dot_i16(w[0], a[0]));
+        s.sub_i32(acc, s.dot_i16(w[1], a[1]))
+    }
 }
 
 /// Four activations for [`FlippedDot`], repeated.
@@ -495,5 +516,15 @@ impl SignedDotForm for FlippedDot {
     #[inline(always)]
     fn start<S: Simd>(s: S, sum: &Bytes16) -> S::V {
         s.load(sum)
+    }
+
+    #[inline(always)]
+    fn lanes([step]: &Self::Step) -> Lanes {
+        [step.magnitudes, step.flips].map(|vector| vector.as_chunks().0[0])
+    }
+
+    #[inline(always)]
+    fn sub_vectors<S: Simd>(s: S, acc: S::V, w: S::V, a: [S::V; 2]) -> S::V {
+        s.add_dot_i8_u7(acc, s.xor(w, a[1]), a[0])
     }
 }

@@ -105,10 +105,8 @@ pub(crate) fn check_shapes(w: &Matrix, rows: &Range<usize>, x: &Activations, len
 
 /// Prepares the one row of `x` for [`mat_vec`] with matrices of the format of `w`.
 pub(crate) fn prepare_row(isa: Isa, w: &Matrix, x: &mut Activations) {
-    // One row is not worth waking other threads.
-    with_layout!(w.format(), L => isa.run(Prepare::<L, 1> {
+    with_layout!(w.format(), L => isa.run(PrepareRow::<L> {
         isa,
-        pool: &Serial,
         x,
         layout: PhantomData,
     }));
@@ -149,7 +147,7 @@ fn mat_mul<L: Layout>(
     x: &mut Activations,
     out: &mut [f32],
 ) {
-    isa.run(Prepare::<L, TILE> {
+    isa.run(PrepareTiles::<L> {
         isa,
         pool,
         x,
@@ -179,20 +177,36 @@ fn mat_mul<L: Layout>(
     });
 }
 
-/// Prepares the activations that `L` reads with an instruction set, in tiles of `COLS` rows.
-struct Prepare<'a, L, const COLS: usize> {
+/// Prepares the one row of activations that decode reads.
+struct PrepareRow<'a, L> {
+    isa: Isa,
+    x: &'a mut Activations,
+    layout: PhantomData<L>,
+}
+
+impl<L: Layout> Task for PrepareRow<'_, L> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, _: S) {
+        // One row is not worth waking other threads.
+        self.x.prepare::<L::Row<S>>(self.isa, &Serial, 1);
+    }
+}
+
+/// Prepares the activations that prefill reads.
+struct PrepareTiles<'a, L> {
     isa: Isa,
     pool: &'a dyn Pool,
     x: &'a mut Activations,
     layout: PhantomData<L>,
 }
 
-impl<L: Layout, const COLS: usize> Task for Prepare<'_, L, COLS> {
+impl<L: Layout> Task for PrepareTiles<'_, L> {
     type Output = ();
 
     #[inline(always)]
     fn run<S: Simd>(self, _: S) {
-        self.x
-            .prepare::<L::Acts<S, COLS>>(self.isa, self.pool, COLS);
+        self.x.prepare::<L::Tile<S>>(self.isa, self.pool, TILE);
     }
 }

@@ -47,7 +47,7 @@ impl<L: Layout> Task for MatMul<'_, L> {
 
     #[inline(always)]
     fn run<S: Simd>(mut self, s: S) {
-        let acts = self.acts.prepared::<L::Acts<S, TILE>>();
+        let acts = self.acts.prepared::<L::Tile<S>>();
         let panel_bytes = size_of::<L::Panel<S>>();
         let at_a_time = (PANEL_BYTES / panel_bytes).min(self.per_group);
         let mut room = Panels([0; PANEL_BYTES]);

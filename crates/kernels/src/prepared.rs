@@ -9,9 +9,11 @@
 //! loads only. `COLS` rows of activations (columns of the product) lie side by side: one for matrix–vector
 //! products, [`TILE`] for tiles.
 
-use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
+use std::marker::PhantomData;
 
-use crate::dot::{ActStep, DotForm, Pod, set_row};
+use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout, Unaligned};
+
+use crate::dot::{ActStep, DotForm, Lanes, Pod, SignedDotForm, set_row};
 use crate::format::{BLOCK, SUPER_BLOCK};
 use crate::isa::{Bytes16, Simd};
 
@@ -76,6 +78,17 @@ pub(crate) struct Block32<T: ActStep, const COLS: usize> {
     pub(crate) total: [Bytes16; COLS],
 }
 
+/// A block of 32 values of one row for signed weights, not repeated: several streams of weights share what is loaded of it.
+#[derive(Clone, Copy, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
+#[repr(C)]
+pub(crate) struct Lanes32<D: SignedDotForm> {
+    pub(crate) steps: [Lanes; STEPS],
+    /// As in [`Block32`], which this is made from.
+    pub(crate) sum: Bytes16,
+    pub(crate) scale: Bytes16,
+    arrangement: PhantomData<D>,
+}
+
 /// A super-block of 256 values of `COLS` rows.
 #[derive(Clone, Copy, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
 #[repr(C)]
@@ -126,6 +139,19 @@ impl<T: ActStep, const COLS: usize> Prepare for Block32<T, COLS> {
         let total = s.mul_f32(s.to_f32(T::Dot::widen(s, sum)), s.splat_f32(scale));
         s.store(total, &mut self.total[col]);
         s.store(s.splat_f32(-scale), &mut self.scale[col]);
+    }
+}
+
+impl<D: SignedDotForm> Prepare for Lanes32<D> {
+    const LEN: usize = BLOCK;
+
+    #[inline(always)]
+    fn set<S: Simd>(&mut self, s: S, col: usize, x: &[f32]) {
+        let mut block = Block32::<D::Step, 1>::new_zeroed();
+        block.set(s, col, x);
+        self.steps = block.steps.map(|[step]| D::lanes(&step));
+        [self.sum] = block.sum;
+        [self.scale] = block.scale;
     }
 }
 

@@ -147,10 +147,11 @@ impl<E: Encoding> Layout for Interleaved<E> {
     const LEN: usize = STEP;
     type Block = E::Block;
     type Panel<S: Simd> = Panel;
-    type Acts<S: Simd, const COLS: usize> = Floats<COLS>;
+    type Row<S: Simd> = Floats<1>;
+    type Tile<S: Simd> = Floats<TILE>;
 
     #[inline(always)]
-    fn dot<S: Simd>(s: S, block: &Self::Block, acts: &Self::Acts<S, 1>, acc: S::V) -> S::V {
+    fn dot<S: Simd>(s: S, block: &Self::Block, acts: &Self::Row<S>, acc: S::V) -> S::V {
         let columns = E::columns(s, block).into_iter().zip(&acts.values);
         columns.fold(acc, |acc, (w, x)| {
             s.add_f32(acc, s.mul_f32(w, s.load(&x[0])))
@@ -167,12 +168,7 @@ impl<E: Encoding> Layout for Interleaved<E> {
     }
 
     #[inline(always)]
-    fn tile<S: Simd>(
-        s: S,
-        panels: &[Self::Panel<S>],
-        acts: &[Self::Acts<S, TILE>],
-        sums: &mut Sums,
-    ) {
+    fn tile<S: Simd>(s: S, panels: &[Self::Panel<S>], acts: &[Self::Tile<S>], sums: &mut Sums) {
         let mut acc = sums.0.map(|row| row.map(|sum| s.load(&sum)));
         for (panel, acts) in panels.iter().zip(acts) {
             for (w, x) in panel.iter().zip(&acts.values) {

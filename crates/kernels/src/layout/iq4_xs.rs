@@ -93,10 +93,11 @@ impl Layout for Iq4Xs {
     const TWO_STREAMS: bool = false;
     type Block = Block;
     type Panel<S: Simd> = Panel256<<SignedWordDot as DotForm>::Weights, SUB_BLOCKS, NoMins>;
-    type Acts<S: Simd, const COLS: usize> = Block256<<SignedWordDot as DotForm>::Step, COLS>;
+    type Row<S: Simd> = Block256<<SignedWordDot as DotForm>::Step, 1>;
+    type Tile<S: Simd> = Block256<<SignedWordDot as DotForm>::Step, TILE>;
 
     #[inline(always)]
-    fn dot<S: Simd>(s: S, block: &Self::Block, acts: &Self::Acts<S, 1>, acc: S::V) -> S::V {
+    fn dot<S: Simd>(s: S, block: &Self::Block, acts: &Self::Row<S>, acc: S::V) -> S::V {
         let table = s.load(&Uneven::WEIGHTS);
         let mut row_scales = [[0; 16]; SUB_BLOCKS];
         for (j, to) in row_scales.iter_mut().enumerate() {
@@ -145,12 +146,7 @@ impl Layout for Iq4Xs {
     }
 
     #[inline(always)]
-    fn tile<S: Simd>(
-        s: S,
-        panels: &[Self::Panel<S>],
-        acts: &[Self::Acts<S, TILE>],
-        sums: &mut Sums,
-    ) {
+    fn tile<S: Simd>(s: S, panels: &[Self::Panel<S>], acts: &[Self::Tile<S>], sums: &mut Sums) {
         tile256::<S, SignedWordDot, SUB_BLOCKS, NoMins>(s, panels, acts, sums, |_| s.splat_i32(0));
     }
 }

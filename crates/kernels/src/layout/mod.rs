@@ -27,6 +27,7 @@ mod tile;
 mod tile256;
 
 use crate::Format;
+use crate::decode::dot_in_turn;
 use crate::dot::Pod;
 use crate::isa::{Bytes16, Simd};
 use crate::prepared::{Prepare, TILE};
@@ -58,7 +59,7 @@ pub(crate) const PANEL: usize = 2;
 pub(crate) struct Sums(pub(crate) [[Bytes16; TILE]; PANEL]);
 
 /// How packed weights are stored and multiplied; several formats may be packed alike.
-pub(crate) trait Layout: 'static {
+pub(crate) trait Layout: Sized + 'static {
     /// The module that describes it.
     const NAME: &'static str;
     /// Columns in a packed block.
@@ -70,22 +71,29 @@ pub(crate) trait Layout: 'static {
     type Block: Pod + Send + Sync;
     /// Eight rows × [`Self::LEN`] columns, unpacked to what the tile's inner loop loads.
     type Panel<S: Simd>: Pod;
-    /// The activations that go with a block.
-    type Acts<S: Simd, const COLS: usize>: Prepare;
+    /// The activations of one row that go with a block.
+    type Row<S: Simd>: Prepare;
+    /// The activations of [`TILE`] rows.
+    type Tile<S: Simd>: Prepare;
 
     /// `acc + block · acts` for each of the four rows.
-    fn dot<S: Simd>(s: S, block: &Self::Block, acts: &Self::Acts<S, 1>, acc: S::V) -> S::V;
+    fn dot<S: Simd>(s: S, block: &Self::Block, acts: &Self::Row<S>, acc: S::V) -> S::V;
+
+    /// The products of `N` row groups with a row of activations.
+    #[inline(always)]
+    fn dot_groups<S: Simd, const N: usize>(
+        s: S,
+        groups: [&[Self::Block]; N],
+        acts: &[Self::Row<S>],
+    ) -> [S::V; N] {
+        dot_in_turn::<S, Self, N>(s, groups, acts)
+    }
 
     /// Unpacks two row groups.
     fn panel<S: Simd>(s: S, blocks: [&Self::Block; PANEL], to: &mut Self::Panel<S>);
 
     /// `sums + panels · acts`, block by block in the order of [`Self::dot`].
-    fn tile<S: Simd>(
-        s: S,
-        panels: &[Self::Panel<S>],
-        acts: &[Self::Acts<S, TILE>],
-        sums: &mut Sums,
-    );
+    fn tile<S: Simd>(s: S, panels: &[Self::Panel<S>], acts: &[Self::Tile<S>], sums: &mut Sums);
 }
 
 /// How the blocks of one format become packed ones.

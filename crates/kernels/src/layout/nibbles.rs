@@ -182,10 +182,11 @@ impl<const MIN: usize, const HIGH: usize> Layout for Nibbles<MIN, HIGH> {
     const LEN: usize = BLOCK;
     type Block = Block<MIN, HIGH>;
     type Panel<S: Simd> = Panel32<<S::Dot as DotForm>::Weights, MIN>;
-    type Acts<S: Simd, const COLS: usize> = Block32<<S::Dot as DotForm>::Step, COLS>;
+    type Row<S: Simd> = Block32<<S::Dot as DotForm>::Step, 1>;
+    type Tile<S: Simd> = Block32<<S::Dot as DotForm>::Step, TILE>;
 
     #[inline(always)]
-    fn dot<S: Simd>(s: S, block: &Self::Block, acts: &Self::Acts<S, 1>, acc: S::V) -> S::V {
+    fn dot<S: Simd>(s: S, block: &Self::Block, acts: &Self::Row<S>, acc: S::V) -> S::V {
         let mut sum = Self::start::<S, S::Dot>(s, &acts.sum[0]);
         for q in 0..STEPS / 2 {
             let [low, high] = block.steps(s, q);
@@ -226,12 +227,7 @@ impl<const MIN: usize, const HIGH: usize> Layout for Nibbles<MIN, HIGH> {
     }
 
     #[inline(always)]
-    fn tile<S: Simd>(
-        s: S,
-        panels: &[Self::Panel<S>],
-        acts: &[Self::Acts<S, TILE>],
-        sums: &mut Sums,
-    ) {
+    fn tile<S: Simd>(s: S, panels: &[Self::Panel<S>], acts: &[Self::Tile<S>], sums: &mut Sums) {
         tile32::<S, S::Dot, MIN>(
             s,
             panels,

@@ -129,10 +129,11 @@ impl Layout for Q2K {
     const LEN: usize = SUPER_BLOCK;
     type Block = Block;
     type Panel<S: Simd> = Panel256<<S::Dot as DotForm>::Weights, SUB_BLOCKS, FineMins>;
-    type Acts<S: Simd, const COLS: usize> = Block256<<S::Dot as DotForm>::Step, COLS>;
+    type Row<S: Simd> = Block256<<S::Dot as DotForm>::Step, 1>;
+    type Tile<S: Simd> = Block256<<S::Dot as DotForm>::Step, TILE>;
 
     #[inline(always)]
-    fn dot<S: Simd>(s: S, block: &Self::Block, acts: &Self::Acts<S, 1>, acc: S::V) -> S::V {
+    fn dot<S: Simd>(s: S, block: &Self::Block, acts: &Self::Row<S>, acc: S::V) -> S::V {
         // Of even j, and four times that of odd j.
         let mut sums = [s.splat_i32(0); 2];
         let mut min = s.splat_i32(0);
@@ -190,12 +191,7 @@ impl Layout for Q2K {
     }
 
     #[inline(always)]
-    fn tile<S: Simd>(
-        s: S,
-        panels: &[Self::Panel<S>],
-        acts: &[Self::Acts<S, TILE>],
-        sums: &mut Sums,
-    ) {
+    fn tile<S: Simd>(s: S, panels: &[Self::Panel<S>], acts: &[Self::Tile<S>], sums: &mut Sums) {
         tile256::<S, S::Dot, SUB_BLOCKS, FineMins>(s, panels, acts, sums, |_| s.splat_i32(0));
     }
 }

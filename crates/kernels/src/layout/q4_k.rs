@@ -207,10 +207,11 @@ impl<const HIGH: usize, const SCALES: usize> Layout for SuperNibbles<HIGH, SCALE
     const TWO_STREAMS: bool = false;
     type Block = Block<HIGH>;
     type Panel<S: Simd> = Panel256<<S::Dot as DotForm>::Weights, SCALES, PairedMins>;
-    type Acts<S: Simd, const COLS: usize> = Block256<<S::Dot as DotForm>::Step, COLS>;
+    type Row<S: Simd> = Block256<<S::Dot as DotForm>::Step, 1>;
+    type Tile<S: Simd> = Block256<<S::Dot as DotForm>::Step, TILE>;
 
     #[inline(always)]
-    fn dot<S: Simd>(s: S, block: &Self::Block, acts: &Self::Acts<S, 1>, acc: S::V) -> S::V {
+    fn dot<S: Simd>(s: S, block: &Self::Block, acts: &Self::Row<S>, acc: S::V) -> S::V {
         let (scales, mins) = block.scales_and_mins(s);
         let act_scale = s.load(&acts.scale[0]);
         let [a, b, c, d] = pairs(s, mins);
@@ -271,12 +272,7 @@ impl<const HIGH: usize, const SCALES: usize> Layout for SuperNibbles<HIGH, SCALE
     }
 
     #[inline(always)]
-    fn tile<S: Simd>(
-        s: S,
-        panels: &[Self::Panel<S>],
-        acts: &[Self::Acts<S, TILE>],
-        sums: &mut Sums,
-    ) {
+    fn tile<S: Simd>(s: S, panels: &[Self::Panel<S>], acts: &[Self::Tile<S>], sums: &mut Sums) {
         tile256::<S, S::Dot, SCALES, PairedMins>(s, panels, acts, sums, |_| s.splat_i32(0));
     }
 }

@@ -148,10 +148,11 @@ impl Layout for Q6K {
     const LEN: usize = SUPER_BLOCK;
     type Block = Block;
     type Panel<S: Simd> = Panel256<<S::Dot as DotForm>::Weights, SUB_BLOCKS, NoMins>;
-    type Acts<S: Simd, const COLS: usize> = Block256<<S::Dot as DotForm>::Step, COLS>;
+    type Row<S: Simd> = Block256<<S::Dot as DotForm>::Step, 1>;
+    type Tile<S: Simd> = Block256<<S::Dot as DotForm>::Step, TILE>;
 
     #[inline(always)]
-    fn dot<S: Simd>(s: S, block: &Self::Block, acts: &Self::Acts<S, 1>, acc: S::V) -> S::V {
+    fn dot<S: Simd>(s: S, block: &Self::Block, acts: &Self::Row<S>, acc: S::V) -> S::V {
         let mut sum = s.splat_i32(0);
         // Opaque, so that the loop is not unrolled: a large function takes an engine long to optimize.
         let quarters = block.scales.iter().take(black_box(block.scales.len()));
@@ -191,12 +192,7 @@ impl Layout for Q6K {
     }
 
     #[inline(always)]
-    fn tile<S: Simd>(
-        s: S,
-        panels: &[Self::Panel<S>],
-        acts: &[Self::Acts<S, TILE>],
-        sums: &mut Sums,
-    ) {
+    fn tile<S: Simd>(s: S, panels: &[Self::Panel<S>], acts: &[Self::Tile<S>], sums: &mut Sums) {
         tile256::<S, S::Dot, SUB_BLOCKS, NoMins>(s, panels, acts, sums, |sum| start(s, sum));
     }
 }

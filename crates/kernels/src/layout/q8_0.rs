@@ -15,7 +15,7 @@ use crate::Format;
 use crate::dot::{DotForm, SignedDot, SignedDotForm, set_row};
 use crate::format::BLOCK;
 use crate::isa::{Bytes16, Simd};
-use crate::prepared::{Block32, STEPS, TILE};
+use crate::prepared::{Block32, Lanes32, STEPS, TILE};
 
 pub(crate) struct Q8_0;
 
@@ -60,23 +60,28 @@ impl Layout for Q8_0 {
     const LEN: usize = BLOCK;
     type Block = Block;
     type Panel<S: Simd> = Panel32<<SignedDot<S> as DotForm>::Weights, 0>;
-    type Acts<S: Simd, const COLS: usize> = Block32<<SignedDot<S> as DotForm>::Step, COLS>;
+    type Row<S: Simd> = Lanes32<SignedDot<S>>;
+    type Tile<S: Simd> = Block32<<SignedDot<S> as DotForm>::Step, TILE>;
 
     #[inline(always)]
-    fn dot<S: Simd>(s: S, block: &Self::Block, acts: &Self::Acts<S, 1>, acc: S::V) -> S::V {
-        // Two sums: four products and their addition take as long as four other instructions, and each waits for the one before.
-        let mut sums = [SignedDot::<S>::start(s, &acts.sum[0]), s.splat_i32(0)];
-        for (i, (values, step)) in block.values.iter().zip(&acts.steps).enumerate() {
-            let sum = &mut sums[i % 2];
-            *sum = SignedDot::<S>::sub(s, *sum, s.load(values), &step[0]);
+    fn dot<S: Simd>(s: S, block: &Self::Block, acts: &Self::Row<S>, acc: S::V) -> S::V {
+        let [acc] = dot_side_by_side(s, [block], acts, [acc]);
+        acc
+    }
+
+    /// Activations are loaded once for all groups.
+    #[inline(always)]
+    fn dot_groups<S: Simd, const N: usize>(
+        s: S,
+        groups: [&[Self::Block]; N],
+        acts: &[Self::Row<S>],
+    ) -> [S::V; N] {
+        let groups = groups.map(|blocks| &blocks[..acts.len()]);
+        let mut sums = [s.splat_f32(0.0); N];
+        for (i, acts) in acts.iter().enumerate() {
+            sums = dot_side_by_side(s, groups.map(|blocks| &blocks[i]), acts, sums);
         }
-        let sum = s.add_i32(sums[0], sums[1]);
-        let scale = s.mul_f32(
-            widen_half(s, s.load_i16(&block.scales)),
-            s.load(&acts.scale[0]),
-        );
-        let sum = s.to_f32(SignedDot::<S>::widen(s, sum));
-        s.add_f32(acc, s.mul_f32(sum, scale))
+        sums
     }
 
     #[inline(always)]
@@ -93,12 +98,7 @@ impl Layout for Q8_0 {
     }
 
     #[inline(always)]
-    fn tile<S: Simd>(
-        s: S,
-        panels: &[Self::Panel<S>],
-        acts: &[Self::Acts<S, TILE>],
-        sums: &mut Sums,
-    ) {
+    fn tile<S: Simd>(s: S, panels: &[Self::Panel<S>], acts: &[Self::Tile<S>], sums: &mut Sums) {
         tile32::<S, SignedDot<S>, 0>(
             s,
             panels,
@@ -108,4 +108,30 @@ impl Layout for Q8_0 {
             |acc, _| SignedDot::<S>::widen(s, acc),
         );
     }
+}
+
+/// `accs + blocks · acts` for each of the four rows of each block.
+#[inline(always)]
+fn dot_side_by_side<S: Simd, const N: usize>(
+    s: S,
+    blocks: [&Block; N],
+    acts: &Lanes32<SignedDot<S>>,
+    accs: [S::V; N],
+) -> [S::V; N] {
+    // Two sums: four products and their addition take as long as four other instructions, and each waits for the one before.
+    let mut sums = [[SignedDot::<S>::start(s, &acts.sum), s.splat_i32(0)]; N];
+    for (i, lanes) in acts.steps.iter().enumerate() {
+        let lanes = lanes.map(|lane| s.splat_i32(i32::from_le_bytes(lane)));
+        for (sums, block) in sums.iter_mut().zip(blocks) {
+            let sum = &mut sums[i % 2];
+            *sum = SignedDot::<S>::sub_vectors(s, *sum, s.load(&block.values[i]), lanes);
+        }
+    }
+    let act_scale = s.load(&acts.scale);
+    std::array::from_fn(|n| {
+        let sum = s.add_i32(sums[n][0], sums[n][1]);
+        let scale = s.mul_f32(widen_half(s, s.load_i16(&blocks[n].scales)), act_scale);
+        let sum = s.to_f32(SignedDot::<S>::widen(s, sum));
+        s.add_f32(accs[n], s.mul_f32(sum, scale))
+    })
 }

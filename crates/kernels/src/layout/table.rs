@@ -172,10 +172,11 @@ impl<T: Table> Layout for Chosen<T> {
     const LEN: usize = BLOCK;
     type Block = Block<T::Scales>;
     type Panel<S: Simd> = Panel32<<T::Dot<S> as DotForm>::Weights, 0>;
-    type Acts<S: Simd, const COLS: usize> = Block32<<T::Dot<S> as DotForm>::Step, COLS>;
+    type Row<S: Simd> = Block32<<T::Dot<S> as DotForm>::Step, 1>;
+    type Tile<S: Simd> = Block32<<T::Dot<S> as DotForm>::Step, TILE>;
 
     #[inline(always)]
-    fn dot<S: Simd>(s: S, block: &Self::Block, acts: &Self::Acts<S, 1>, acc: S::V) -> S::V {
+    fn dot<S: Simd>(s: S, block: &Self::Block, acts: &Self::Row<S>, acc: S::V) -> S::V {
         let table = s.load(&T::WEIGHTS);
         let mut sum = T::start(s, &acts.sum[0]);
         for (q, nibbles) in block.nibbles.iter().enumerate() {
@@ -206,12 +207,7 @@ impl<T: Table> Layout for Chosen<T> {
     }
 
     #[inline(always)]
-    fn tile<S: Simd>(
-        s: S,
-        panels: &[Self::Panel<S>],
-        acts: &[Self::Acts<S, TILE>],
-        sums: &mut Sums,
-    ) {
+    fn tile<S: Simd>(s: S, panels: &[Self::Panel<S>], acts: &[Self::Tile<S>], sums: &mut Sums) {
         tile32::<S, T::Dot<S>, 0>(
             s,
             panels,
