@@ -21,8 +21,12 @@ use kernels::{Activations, Format, Isa, Matrix, Packer, Serial, matmul_with, pea
 /// Columns of every matrix.
 const COLS: usize = 1024;
 
-/// Bytes of weights far larger than any cache.
+/// Bytes of weights far larger than any cache …
 const STREAMED: usize = 192 << 20;
+
+/// … in matrices of so many rows, as a model has them: in some the distance of the streams that decode reads suits a processor,
+/// in others it does not.
+const LAYER_ROWS: usize = 3072;
 
 /// Bytes of weights that stay in the second- or third-level cache.
 const CACHED: usize = 768 << 10;
@@ -71,15 +75,17 @@ fn matrix(format: Format, rows: usize, file: &[u8]) -> Matrix {
     packer_of(format, rows, file).finish().expect("complete")
 }
 
-/// Milliseconds of a product with `m` rows of activations.
-fn product_ms(isa: Isa, w: &Matrix, m: usize) -> f64 {
+/// Milliseconds of the products of some matrices of the same shape with `m` rows of activations.
+fn product_ms(isa: Isa, matrices: &[Matrix], m: usize) -> f64 {
     let mut x = Activations::new();
-    let mut out = vec![0.0; m * w.rows()];
+    let mut out = vec![0.0; m * matrices[0].rows()];
     best_ms(|| {
-        let values = x.reset(m, COLS).iter_mut().enumerate();
-        values.for_each(|(i, value)| *value = (i % 251) as f32 - 125.0);
-        matmul_with(isa, &Serial, w, &mut x, &mut out);
-        black_box(&out);
+        for w in matrices {
+            let values = x.reset(m, COLS).iter_mut().enumerate();
+            values.for_each(|(i, value)| *value = (i % 251) as f32 - 125.0);
+            matmul_with(isa, &Serial, w, &mut x, &mut out);
+            black_box(&out);
+        }
     })
 }
 
@@ -120,19 +126,24 @@ fn measure(isa: Isa) {
         let pack_ms = best_ms(|| drop(black_box(packer_of(format, pack_rows, &group))));
         let pack = (pack_rows * row_bytes) as f64 / pack_ms / 1e6;
 
-        let few_us = product_ms(isa, &matrix(format, 4, &group), 1) * 1e3;
+        let few_us = product_ms(isa, &[matrix(format, 4, &group)], 1) * 1e3;
 
-        let w = matrix(format, CACHED / row_bytes, &group);
+        let w = [matrix(format, CACHED / row_bytes, &group)];
         let ms = product_ms(isa, &w, 1);
-        let cache = w.packed_bytes() as f64 / ms / 1e6;
-        let cache_macs = (w.rows() * COLS) as f64 / ms / 1e6;
+        let cache = w[0].packed_bytes() as f64 / ms / 1e6;
+        let cache_macs = (w[0].rows() * COLS) as f64 / ms / 1e6;
 
         // After the cached one, by which the engine has compiled the kernel.
-        let w = matrix(format, STREAMED / row_bytes, &group);
-        let memory = w.packed_bytes() as f64 / product_ms(isa, &w, 1) / 1e6;
+        let layers = STREAMED / (LAYER_ROWS * row_bytes);
+        let w: Vec<_> = (0..layers)
+            .map(|_| matrix(format, LAYER_ROWS, &group))
+            .collect();
+        let bytes = layers * w[0].packed_bytes();
+        let memory = bytes as f64 / product_ms(isa, &w, 1) / 1e6;
+        drop(w);
 
         let (rows, m) = PREFILL;
-        let w = matrix(format, rows, &group);
+        let w = [matrix(format, rows, &group)];
         let prefill = (rows * COLS * m) as f64 / product_ms(isa, &w, m) / 1e6;
         print(&format!(
             r#"{{"isa": "{name}", "format": "{}", "pack": {pack:.2}, "few_us": {few_us:.2}, "memory": {memory:.2}, "cache": {cache:.2}, "cache_macs": {cache_macs:.2}, "prefill": {prefill:.2}}}"#,
