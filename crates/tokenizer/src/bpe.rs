@@ -105,28 +105,34 @@ impl Merges {
         };
         let mut joined = Vec::new();
         for (rank, text) in source.iter().enumerate() {
-            // A token may be a space itself, but none is empty: the separator is never the first byte.
-            let space = text
-                .iter()
-                .skip(1)
-                .position(|&byte| byte == b' ')
-                .map(|at| at + 1);
-            let Some((left, right)) = space.map(|at| (&text[..at], &text[at + 1..])) else {
-                let text = String::from_utf8_lossy(text).into_owned();
-                return Err(Error::MalformedMerge { rank, text });
-            };
-            joined.clear();
-            joined.extend_from_slice(left);
-            joined.extend_from_slice(right);
-            if let (Some(left), Some(right), Some(merged)) = (
-                vocabulary.id(left),
-                vocabulary.id(right),
-                vocabulary.id(&joined),
-            ) {
-                merges.insert(left, right, merged);
-            }
+            merges
+                .add(text, vocabulary, &mut joined)
+                .ok_or_else(|| Error::MalformedMerge {
+                    rank,
+                    text: String::from_utf8_lossy(text).into_owned(),
+                })?;
         }
         Ok(merges)
+    }
+
+    /// Reads the next merge; `None` if it is not two tokens. `joined` is for the text of both. Called for each: a browser runs a
+    /// function in slow code until it is called again.
+    #[inline(never)]
+    fn add(&mut self, text: &[u8], vocabulary: &Vocabulary, joined: &mut Vec<u8>) -> Option<()> {
+        // A token may be a space itself, but none is empty: the separator is never the first byte.
+        let space = 1 + text.iter().skip(1).position(|&byte| byte == b' ')?;
+        let (left, right) = (&text[..space], &text[space + 1..]);
+        joined.clear();
+        joined.extend_from_slice(left);
+        joined.extend_from_slice(right);
+        if let (Some(left), Some(right), Some(merged)) = (
+            vocabulary.id(left),
+            vocabulary.id(right),
+            vocabulary.id(joined),
+        ) {
+            self.insert(left, right, merged);
+        }
+        Some(())
     }
 
     fn insert(&mut self, left: u32, right: u32, merged: u32) {

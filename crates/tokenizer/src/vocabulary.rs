@@ -105,23 +105,31 @@ impl Vocabulary {
         Ok(vocabulary)
     }
 
-    /// Fills `by_text`. Where two tokens share a text, the later one is found by it.
+    /// Fills `by_text`.
     fn index(&mut self) {
-        for (id, text) in (0u32..)
-            .zip(self.texts.iter())
-            .filter(|(_, text)| !text.is_empty())
-        {
-            let hash = self.hasher.hash_one(text);
-            let same = |other: &u32| self.texts.get(*other as usize) == Some(text);
-            match self.by_text.find_mut(hash, same) {
-                Some(slot) => *slot = id,
-                None => {
-                    let rehash = |id: &u32| {
-                        self.hasher
-                            .hash_one(self.texts.get(*id as usize).unwrap_or_default())
-                    };
-                    self.by_text.insert_unique(hash, id, rehash);
-                }
+        for id in 0..self.texts.len() as u32 {
+            self.index_one(id);
+        }
+    }
+
+    /// Has a token be found by its text, in place of an earlier one of the same text. Called for each: a browser runs a function in
+    /// slow code until it is called again.
+    #[inline(never)]
+    fn index_one(&mut self, id: u32) {
+        let text = self.texts.get(id as usize).unwrap_or_default();
+        if text.is_empty() {
+            return;
+        }
+        let hash = self.hasher.hash_one(text);
+        let same = |other: &u32| self.texts.get(*other as usize) == Some(text);
+        match self.by_text.find_mut(hash, same) {
+            Some(slot) => *slot = id,
+            None => {
+                let rehash = |id: &u32| {
+                    self.hasher
+                        .hash_one(self.texts.get(*id as usize).unwrap_or_default())
+                };
+                self.by_text.insert_unique(hash, id, rehash);
             }
         }
     }

@@ -14,7 +14,7 @@ mod turns;
 
 use std::rc::Rc;
 
-use futures_util::future::LocalBoxFuture;
+use futures_util::future::{LocalBoxFuture, join};
 use futures_util::{FutureExt, TryFutureExt};
 use js_sys::Uint8Array;
 use loader::record::{ChunkId, JournalEntry, Place, Record, Stored};
@@ -77,12 +77,12 @@ impl Store {
     /// Where it has one and does not come to open it: another tab may have it open in an older layout, and not let go.
     pub(super) async fn open() -> Result<Self, Failure> {
         let opened = async {
-            match IndexedDb::open().await {
-                Ok(tables) => Self {
+            match join(IndexedDb::open(), Files::open()).await {
+                (Ok(tables), files) => Self {
                     tables: Rc::new(tables),
-                    files: Files::open().await,
+                    files,
                 },
-                Err(reason) => Self::none(reason),
+                (Err(reason), _) => Self::none(reason),
             }
         };
         within(OPEN_MS, opened).await.ok_or_else(|| {
@@ -121,12 +121,10 @@ impl Store {
 
     /// One model's record and journal.
     pub(super) async fn stored(&self, id: &str) -> Result<Option<Stored>, Failure> {
-        let records = self.records().await?;
-        let Some(record) = records.into_iter().find(|record| record.id == id) else {
-            return Ok(None);
-        };
-        let journal = self.journal(id).await?;
-        Ok(Some(Stored { record, journal }))
+        let (records, journal) = join(self.records(), self.journal(id)).await;
+        let (records, journal) = (records?, journal?);
+        let record = records.into_iter().find(|record| record.id == id);
+        Ok(record.map(|record| Stored { record, journal }))
     }
 
     /// The store as far as it is about the model of `record`.
