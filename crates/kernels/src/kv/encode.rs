@@ -7,11 +7,41 @@ use zerocopy::IntoBytes;
 use super::SCALED;
 use crate::isa::Simd;
 
-/// Rounds to nearest even; what is too large becomes the largest finite number.
+/// Rounds to nearest even; what is too large becomes the largest finite number. Without a branch, so that many are converted
+/// at a time.
+#[inline(always)]
 pub(super) fn f16_from(value: f32) -> f16 {
-    let limit = f16::MAX.to_f32();
-    f16::from_f32(value.clamp(-limit, limit))
+    const LARGEST: u32 = 65504.0_f32.to_bits();
+    const INFINITE: u32 = f32::INFINITY.to_bits();
+    // 2⁻¹⁴: numbers below are subnormal as halves.
+    const NORMAL: u32 = f32::from_bits((127 - 14) << 23).to_bits();
+    // Added to a number below 2⁻¹⁴, it leaves multiples of 2⁻²⁴, the smallest half, in the low bits.
+    const ALIGN: f32 = 0.5;
+    let bits = value.to_bits();
+    let magnitude = bits & !SIGN;
+    let finite = magnitude.min(LARGEST);
+    let odd = finite >> F16_SHIFT & 1;
+    // Half of the last place that is kept, or just less where it is even already.
+    let rounded = finite.wrapping_sub(NORMAL - F16_NORMAL) + (1 << (F16_SHIFT - 1)) - 1 + odd;
+    let normal = rounded >> F16_SHIFT;
+    let subnormal = (f32::from_bits(finite) + ALIGN).to_bits() - ALIGN.to_bits();
+    let half = if finite < NORMAL { subnormal } else { normal };
+    let half = if magnitude > INFINITE {
+        UNDEFINED
+    } else {
+        half
+    };
+    f16::from_bits((half | (bits & SIGN) >> 16) as u16)
 }
+
+/// The sign of a 32-bit float.
+const SIGN: u32 = 0x8000_0000;
+
+/// 2⁻¹⁴ as a 16-bit float, moved to the bits of a 32-bit one.
+const F16_NORMAL: u32 = 1 << 23;
+
+/// An undefined 16-bit float.
+const UNDEFINED: u32 = 0x7e00;
 
 /// The exact values of finite numbers, without a branch: their bits moved to their places in 32 bits, and the
 /// difference between the two types' exponent biases multiplied in.
@@ -50,7 +80,7 @@ pub(crate) fn place_half<S: Simd>(s: S, halves: S::V) -> S::V {
 const F16_SHIFT: i32 = 13;
 
 /// Exponent and mantissa after the shift, and the sign, of which there are copies in between.
-const F16_MASK: i32 = (0x8000_0000_u32 | 0x7fff << F16_SHIFT).cast_signed();
+const F16_MASK: i32 = (SIGN | 0x7fff << F16_SHIFT).cast_signed();
 
 /// 2¹¹²: exponents are biased by 127 in 32-bit floats and by 15 in 16-bit ones.
 pub(crate) const PLACED: f32 = f32::from_bits((112 + 127) << 23);
@@ -106,10 +136,31 @@ mod tests {
     }
 
     #[test]
-    fn halves_saturate() {
-        assert_eq!(f16_from(1e6), f16::MAX);
-        assert_eq!(f16_from(-1e6), f16::MIN);
-        assert_eq!(f16_from(0.1), f16::from_f32(0.1));
+    fn floats_become_the_nearest_halves() {
+        let expected = |x: f32| f16::from_f32(x.clamp(-65504.0, 65504.0));
+        let check = |x: f32| {
+            for x in [x, -x] {
+                assert_eq!(f16_from(x).to_bits(), expected(x).to_bits(), "{x:e}");
+            }
+        };
+        for bits in 0..f16::INFINITY.to_bits() {
+            let half = f16::from_bits(bits).to_f32();
+            let next = f16::from_bits(bits + 1).to_f32().min(65536.0);
+            let middle = (half + next) / 2.0;
+            for x in [half, middle.next_down(), middle, middle.next_up()] {
+                check(x);
+            }
+        }
+        for x in [
+            f32::from_bits(1),
+            f32::MIN_POSITIVE,
+            1e6,
+            f32::MAX,
+            f32::INFINITY,
+        ] {
+            check(x);
+        }
+        assert!(f16_from(f32::NAN).is_nan());
     }
 
     #[test]

@@ -207,12 +207,13 @@ impl Page {
 /// Writes a token's key and value to their places in a block.
 fn scatter<T: Copy>(block: &mut [T], token: usize, key: &[T], value: &[T]) {
     let (keys, values) = block.split_at_mut(BLOCK * key.len());
-    let panel = (token / LANES) * key.len();
-    for (channel, &x) in key.iter().enumerate() {
-        keys[(panel + channel) * LANES + token % LANES] = x;
+    let panel = &mut keys[token / LANES * key.len() * LANES..][..key.len() * LANES];
+    for (channel, &x) in panel.chunks_exact_mut(LANES).zip(key) {
+        channel[token % LANES] = x;
     }
-    for (channel, &x) in value.iter().enumerate() {
-        values[((channel / LANES) * BLOCK + token) * LANES + channel % LANES] = x;
+    let panels = values.chunks_exact_mut(BLOCK * LANES);
+    for (panel, channels) in panels.zip(value.as_chunks::<LANES>().0) {
+        panel.as_chunks_mut().0[token] = *channels;
     }
 }
 
