@@ -99,20 +99,9 @@ fn script(project: &Project, options: &Options, name: &str) -> Result<std::proce
 }
 
 fn kernels(project: &Project, options: &Options) -> Result<()> {
-    tools::wasm_target(project)?;
     let mut builds = Vec::new();
     for variant in pkg::VARIANTS.iter().filter(|variant| !variant.threads) {
-        run(project
-            .cargo()
-            .args(["build", "--profile", pkg::PROFILE, "--package", "kernels"])
-            .args(["--example", "bench", "--target", tools::WASM_TARGET])
-            .args(["--target-dir", &variant.target_dir()])
-            .env("RUSTFLAGS", variant.rustflags()))?;
-        let module = project.path(variant.target_dir()).join(format!(
-            "{}/{}/examples/bench.wasm",
-            tools::WASM_TARGET,
-            pkg::PROFILE
-        ));
+        let module = pkg::example(project, variant, "bench", &[])?;
         builds.push(format!("{}={}", variant.name, module.display()));
     }
     run(script(project, options, "kernels.mjs")?
@@ -125,10 +114,12 @@ fn kernels(project: &Project, options: &Options) -> Result<()> {
 /// products are right.
 pub(crate) fn threads(project: &Project, expected: Option<&Path>) -> Result<()> {
     const VARIANT: &str = "relaxed-threads";
+    // What a page starts workers with.
+    const EXPORTS: [&str; 3] = ["work", "room", "__stack_pointer"];
     tools::npm_packages(project, FOLDER)?;
     let variant = pkg::VARIANTS.iter().find(|variant| variant.name == VARIANT);
     let variant = variant.context("there is a build with threads")?;
-    let module = pkg::threads_example(project, variant)?;
+    let module = pkg::example(project, variant, "threads", &EXPORTS)?;
     let mut node = tools::node(project)?;
     node.arg(project.path(FOLDER).join("threads.mjs"))
         .arg("--builds")

@@ -14,7 +14,7 @@ use anyhow::{Context, Result, bail};
 use crate::project::{Project, run as run_command, say};
 use crate::tools;
 
-pub(crate) use wasm::{PROFILE, VARIANTS, threads_example};
+pub(crate) use wasm::{VARIANTS, example};
 
 /// The hand-written half of the package.
 const TEMPLATE: &str = "pkg-templates/minnow-llm";

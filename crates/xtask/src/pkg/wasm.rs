@@ -8,7 +8,7 @@ use std::process::Command;
 use anyhow::{Context, Result};
 use sha2::{Digest, Sha256};
 
-use super::order;
+use super::{TEMPLATE, order};
 use crate::project::{Project, output, run, say};
 use crate::tools;
 
@@ -125,20 +125,32 @@ fn cargo(project: &Project, variant: &Variant, command: &str) -> Result<Command>
     Ok(cargo)
 }
 
-/// Builds the kernels' example of threads as a variant with threads, with what a page starts workers with, and returns it.
-pub(crate) fn threads_example(project: &Project, variant: &Variant) -> Result<PathBuf> {
-    const EXPORTS: [&str; 3] = ["work", "room", "__stack_pointer"];
-    let exports = EXPORTS
+/// Builds an example of the kernels as a variant's module is built, with some exports, and returns it.
+pub(crate) fn example(
+    project: &Project,
+    variant: &Variant,
+    name: &str,
+    exports: &[&str],
+) -> Result<PathBuf> {
+    tools::npm_packages(project, TEMPLATE)?;
+    let exports = exports
         .iter()
         .flat_map(|name| ["-C".to_owned(), format!("link-arg=--export={name}")]);
     run(cargo(project, variant, "rustc")?
-        .args(["--package", "kernels", "--example", "threads", "--"])
+        .args(["--package", "kernels", "--example", name, "--"])
         .args(exports))?;
-    Ok(project
+    let examples = project
         .path(variant.target_dir())
         .join(tools::WASM_TARGET)
         .join(PROFILE)
-        .join("examples/threads.wasm"))
+        .join("examples");
+    let (compiled, module) = (
+        examples.join(format!("{name}.wasm")),
+        examples.join(format!("{name}.optimized.wasm")),
+    );
+    fs::copy(&compiled, &module).with_context(|| format!("cannot copy {}", compiled.display()))?;
+    optimize(project, variant, &project.path(TEMPLATE), &module)?;
+    Ok(module)
 }
 
 /// Builds a variant, unless nothing has changed, and returns the folder with its files.
