@@ -103,7 +103,8 @@ fn source(project: &Project) -> Result<PathBuf> {
     run(project
         .command(environment(project)?.join("python"))
         .args(["-m", "pip", "download", "--quiet", "--no-deps"])
-        .args(["--no-binary", ":all:", "--dest"])
+        // Of this package alone: what builds it may come as it is.
+        .args(["--no-binary", LLAMA_CPP_PACKAGE, "--dest"])
         .arg(&folder)
         .arg(format!("{LLAMA_CPP_PACKAGE}=={LLAMA_CPP_VERSION}")))?;
     run(project
