@@ -69,6 +69,9 @@ const STANDARD_LIBRARY: [&str; 2] = [
     "-Zbuild-std-features=optimize_for_size",
 ];
 
+/// The message of a panic names its file, without the line: for each place that may panic, line and column take 8 KB, gzipped.
+const PANICS: &str = "-Zlocation-detail=file";
+
 impl Variant {
     /// Each variant has a target folder of its own, so that they do not rebuild each other's work.
     pub(crate) fn target_dir(&self) -> String {
@@ -110,9 +113,13 @@ impl Variant {
 fn cargo(project: &Project, variant: &Variant, command: &str) -> Result<Command> {
     tools::wasm_target(project)?;
     tools::rust_source(project)?;
-    let flags = format!("{} {}", variant.rustflags(), without_local_paths(project)?);
+    let flags = format!(
+        "{} {PANICS} {}",
+        variant.rustflags(),
+        without_local_paths(project)?
+    );
     let mut cargo = project.cargo();
-    // Building the standard library is unstable still: this opens the door for this one build.
+    // Building the standard library and cutting locations are unstable still: this opens the door for this one build.
     cargo
         .arg(command)
         .args(STANDARD_LIBRARY)
