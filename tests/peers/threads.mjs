@@ -39,7 +39,7 @@ await withBrowser(async (context) => {
       const wrong = checksums.filter((record) => record.checksum !== expected.get(key(record)));
       for (const record of wrong) console.error(`✗ ${name}: ${key(record)} on ${record.threads} threads: ${record.checksum} is not ${expected.get(key(record))}`);
       if (wrong.length > 0 || checksums.length !== expected.size * (WORKERS + 1)) process.exitCode = 1;
-      console.log(`${name}: ${checksums.length - wrong.length} of ${expected.size * (WORKERS + 1)} products are the scalar specification's`);
+      console.log(`${name}: ${checksums.length - wrong.length} of ${expected.size * (WORKERS + 1)} results are the scalar specification's`);
     }
     for (const { threads, region_us: empty, pieces, pieces_us: many, work_us: work, handed_us: handed } of printed.filter((record) => 'region_us' in record)) {
       console.log(`${name}, ${threads} threads: a region takes ${empty.toFixed(2)} µs empty, ${many.toFixed(2)} µs with ${pieces} empty pieces, and ${handed.toFixed(2)} µs more than the ${work.toFixed(1)} µs that each thread works`);

@@ -1,7 +1,7 @@
 //! Time and output, natively and in a page.
 
 #[cfg(not(target_arch = "wasm32"))]
-fn now_ms() -> f64 {
+pub(crate) fn now_ms() -> f64 {
     use std::sync::OnceLock;
     use std::time::Instant;
     static START: OnceLock<Instant> = OnceLock::new();
@@ -25,7 +25,7 @@ mod page {
 }
 
 #[cfg(target_arch = "wasm32")]
-use page::now_ms;
+pub(crate) use page::now_ms;
 
 #[cfg(target_arch = "wasm32")]
 pub(crate) fn print(line: &str) {

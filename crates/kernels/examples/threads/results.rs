@@ -93,7 +93,7 @@ fn matrix(format: Format, rng: &mut Rng) -> Matrix {
 }
 
 /// FNV-1a of the bits (Fowler, Noll and Vo).
-fn fnv(results: &[Vec<f32>]) -> u64 {
+pub(crate) fn fnv(results: &[Vec<f32>]) -> u64 {
     let bytes = results
         .iter()
         .flatten()

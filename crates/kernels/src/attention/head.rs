@@ -6,7 +6,7 @@ use super::partial::{State, partial_length, write};
 use super::rows::{ROWS, Rows, Scoring};
 use super::{Cached, SPLIT};
 use crate::isa::Simd;
-use crate::kv::{BLOCK, BlockAt, StoredBlock};
+use crate::kv::{BLOCK, BlockAt, Page, StoredBlock};
 
 /// One key–value head of one sequence, and the tokens whose queries attend to it.
 ///
@@ -117,6 +117,9 @@ impl Head<'_> {
         let first = seen.start.max(split * SPLIT) / BLOCK;
         let end = seen.end.min((split + 1) * SPLIT).div_ceil(BLOCK);
         for block in first..end {
+            if block + 1 < seen.end.div_ceil(BLOCK) {
+                self.touch(s, block + 1);
+            }
             let visible = BLOCK.min(seen.end - block * BLOCK);
             rows.take_in(s, self.block(block), block * BLOCK, visible, &self.scoring);
         }
@@ -124,14 +127,26 @@ impl Head<'_> {
 
     #[inline(always)]
     fn block(&self, block: usize) -> StoredBlock<'_> {
-        let layout = self.cached.layout;
-        let blocks_per_page = layout.page_tokens() / BLOCK;
+        let (page, at) = self.place(block);
+        page.block(self.cached.layout, at)
+    }
+
+    #[inline(always)]
+    fn touch<S: Simd>(&self, s: S, block: usize) {
+        let (page, at) = self.place(block);
+        page.touch(s, self.cached.layout, at);
+    }
+
+    /// The page that a block is in, and where.
+    #[inline(always)]
+    fn place(&self, block: usize) -> (&Page, BlockAt) {
+        let blocks_per_page = self.cached.layout.page_tokens() / BLOCK;
         let page = &self.cached.pages[self.table[block / blocks_per_page] as usize];
         let at = BlockAt {
             layer: self.layer,
             block: block % blocks_per_page,
             head: self.kv_head,
         };
-        page.block(layout, at)
+        (page, at)
     }
 }

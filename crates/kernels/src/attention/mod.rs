@@ -125,11 +125,15 @@ pub fn attention(
     );
 }
 
+/// [`attention`] with one instruction set.
+///
+/// # Panics
+/// As [`attention`].
 #[allow(
     clippy::too_many_arguments,
     reason = "those of `attention`, and the instruction set"
 )]
-fn attention_with(
+pub fn attention_with(
     isa: Isa,
     pool: &dyn Pool,
     cached: &Cached,

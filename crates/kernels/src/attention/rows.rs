@@ -158,7 +158,9 @@ impl Rows {
     }
 
     /// Takes in the first `tokens` tokens of the block that begins with token `start`.
-    #[inline(always)]
+    // Out of line in WebAssembly, once for tokens that are generated and for prompts, as in `super::floats`.
+    #[cfg_attr(target_arch = "wasm32", inline(never))]
+    #[cfg_attr(not(target_arch = "wasm32"), inline(always))]
     pub(super) fn take_in<S: Simd>(
         &mut self,
         s: S,
@@ -236,7 +238,8 @@ impl Rows {
 
 impl State {
     /// Takes in the scores of a block, which become weights.
-    #[inline(always)]
+    #[cfg_attr(target_arch = "wasm32", inline(never))]
+    #[cfg_attr(not(target_arch = "wasm32"), inline(always))]
     fn weigh(&mut self, scores: &mut [f32; BLOCK], base: Base) -> Correction {
         let largest = softmax::max(scores);
         if largest == f32::NEG_INFINITY {

@@ -16,8 +16,10 @@
 //!        values [value_length / LANES][BLOCK / 4][LANES][4 tokens]
 //! ```
 //!
-//! It keeps, beside each block's bytes, a scale for every 32 channels of a token: `keys [key_length / 32][BLOCK]`, then
+//! Behind its bytes, a block has a scale for every 32 channels of a token: `keys [key_length / 32][BLOCK]`, then
 //! `values [value_length / 32][BLOCK]`.
+//!
+//! So a block is one run of cache lines, which attention asks for while it computes with the block before it.
 //!
 //! Both products of attention (queries × keysᵀ and weights × values) then read panels front to back and leave
 //! their results in lanes: no gathering, no sum across lanes, and one inner loop for both.
@@ -178,24 +180,18 @@ impl KvLayout {
 
     /// Bytes a page takes.
     pub fn page_bytes(&self) -> usize {
+        let blocks = self.layers * self.kv_heads * (self.page_tokens / BLOCK);
+        blocks * self.block_bytes()
+    }
+
+    /// Bytes of a block: whole cache lines, as lengths are multiples of [`LANES`].
+    fn block_bytes(&self) -> usize {
+        let values = BLOCK * (self.key_length + self.value_length);
         match self.kind {
-            KvType::F32 => self.page_values() * size_of::<f32>(),
-            KvType::F16 => self.page_values() * size_of::<f16>(),
-            KvType::Q8_0 => self.page_values() + self.page_scales() * size_of::<f16>(),
+            KvType::F32 => values * size_of::<f32>(),
+            KvType::F16 => values * size_of::<f16>(),
+            KvType::Q8_0 => values + self.block_scales() * size_of::<f16>(),
         }
-    }
-
-    fn page_blocks(&self) -> usize {
-        self.layers * self.kv_heads * (self.page_tokens / BLOCK)
-    }
-
-    fn page_values(&self) -> usize {
-        self.page_blocks() * BLOCK * (self.key_length + self.value_length)
-    }
-
-    /// Scales that a page of [`KvType::Q8_0`] has.
-    fn page_scales(&self) -> usize {
-        self.page_blocks() * self.block_scales()
     }
 
     /// Scales of one block of [`KvType::Q8_0`]: of its keys, then of its values.

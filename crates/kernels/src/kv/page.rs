@@ -1,26 +1,20 @@
 //! One page of the cache.
 
-use std::ops::Range;
+use std::hint::black_box;
 
 use half::f16;
-use zerocopy::{FromBytes, IntoBytes};
+use half::slice::HalfBitsSliceExt;
+use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 use super::{BLOCK, KvLayout, KvType, LANES, MAX_HEAD_LENGTH, SCALED, encode};
 use crate::Error;
-use crate::isa::Bytes16;
+use crate::isa::{Bytes16, Simd};
 use crate::line::Line;
 
 /// Storage for the keys and values of `page_tokens` tokens, all layers.
 #[derive(Debug, Clone)]
 pub struct Page {
-    storage: Storage,
-}
-
-#[derive(Debug, Clone)]
-enum Storage {
-    F32(Vec<f32>),
-    F16(Vec<f16>),
-    Q8_0 { lines: Vec<Line>, scales: Vec<f16> },
+    lines: Vec<Line>,
 }
 
 /// Which block of a page.
@@ -81,16 +75,14 @@ impl Page {
     /// # Errors
     /// [`Error::OutOfMemory`] if it can't be allocated.
     pub fn new(layout: &KvLayout) -> Result<Self, Error> {
-        let values = layout.page_values();
-        let storage = match layout.kind {
-            KvType::F32 => Storage::F32(zeros(values)?),
-            KvType::F16 => Storage::F16(zeros(values)?),
-            KvType::Q8_0 => Storage::Q8_0 {
-                lines: zeros(values / size_of::<Line>())?,
-                scales: zeros(layout.page_scales())?,
-            },
-        };
-        Ok(Self { storage })
+        let bytes = layout.page_bytes();
+        let count = bytes / size_of::<Line>();
+        let mut lines = Vec::new();
+        lines
+            .try_reserve_exact(count)
+            .map_err(|_| Error::OutOfMemory { bytes })?;
+        lines.resize(count, Line::default());
+        Ok(Self { lines })
     }
 
     /// Stores the keys `[kv_heads, key_length]` and values `[kv_heads, value_length]` of one layer for the token in
@@ -123,29 +115,24 @@ impl Page {
         key: &[f32],
         value: &[f32],
     ) {
-        let block = layout.block_index(at);
-        let start = block * BLOCK * (key.len() + value.len());
-        match &mut self.storage {
-            Storage::F32(data) => scatter(&mut data[start..], token, key, value),
-            Storage::F16(data) => {
-                let mut halves = [[f16::ZERO; MAX_HEAD_LENGTH]; 2];
+        let stride = layout.block_bytes();
+        let block = &mut self.lines.as_mut_bytes()[layout.block_index(at) * stride..][..stride];
+        match layout.kind {
+            KvType::F32 => scatter(block, token, key, value),
+            KvType::F16 => {
+                let mut halves = [[0; MAX_HEAD_LENGTH]; 2];
                 for (halves, floats) in halves.iter_mut().zip([key, value]) {
                     for (half, &x) in halves.iter_mut().zip(floats) {
-                        *half = encode::f16_from(x);
+                        *half = encode::f16_from(x).to_bits();
                     }
                 }
-                scatter(
-                    &mut data[start..],
-                    token,
-                    &halves[0][..key.len()],
-                    &halves[1][..value.len()],
-                );
+                let [keys, values] = halves;
+                scatter(block, token, &keys[..key.len()], &values[..value.len()]);
             }
-            Storage::Q8_0 { lines, scales } => {
-                let bytes = &mut lines.as_mut_bytes()[start..];
+            KvType::Q8_0 => {
+                let (bytes, scales) = block.split_at_mut(BLOCK * (key.len() + value.len()));
                 let mut quantized = [[0; MAX_HEAD_LENGTH]; 2];
-                let mut scale_rows =
-                    scales[block * layout.block_scales()..].chunks_exact_mut(BLOCK);
+                let mut scale_rows = halves_mut(scales).chunks_exact_mut(BLOCK);
                 for (bytes, floats) in quantized.iter_mut().zip([key, value]) {
                     let groups = floats.chunks(SCALED).zip(bytes.chunks_mut(SCALED));
                     for ((channels, bytes), scales) in groups.zip(&mut scale_rows) {
@@ -160,52 +147,102 @@ impl Page {
 
     /// Makes this page a copy of `other`, which must have the same layout.
     pub fn copy_from(&mut self, other: &Page) {
-        self.storage.clone_from(&other.storage);
+        self.lines.copy_from_slice(&other.lines);
+    }
+
+    /// Reads from each cache line of a block, so that the lines are in the cache when they are needed: processors do not look ahead
+    /// beyond a few KB of memory by themselves.
+    #[inline(always)]
+    pub(crate) fn touch<S: Simd>(&self, s: S, layout: &KvLayout, at: BlockAt) {
+        /// Vectors of a line.
+        const LINE: usize = size_of::<Line>() / size_of::<Bytes16>();
+        /// Lines of a round: the fewer instructions there are, the more lines the processor waits for at once. Up to three lines of
+        /// scales may be left.
+        const ROUND: usize = 4;
+        let mut read = s.splat_i32(0);
+        let vectors = self.bytes(layout, at).as_chunks().0;
+        for lines in vectors.as_chunks::<{ ROUND * LINE }>().0 {
+            for line in 0..ROUND {
+                read = s.or(read, s.load(&lines[line * LINE]));
+            }
+        }
+        let mut sink = [0; size_of::<Bytes16>()];
+        s.store(read, &mut sink);
+        black_box(sink);
     }
 
     /// A block's keys and values.
     #[inline(always)]
     pub(crate) fn block(&self, layout: &KvLayout, at: BlockAt) -> StoredBlock<'_> {
-        let block = layout.block_index(at);
-        let start = block * BLOCK * (layout.key_length + layout.value_length);
-        let keys = start..start + BLOCK * layout.key_length;
-        let values = keys.end..keys.end + BLOCK * layout.value_length;
+        let bytes = self.bytes(layout, at);
         let key_length = layout.key_length;
-        match &self.storage {
-            Storage::F32(data) => StoredBlock::Floats(FloatBlock {
-                key_length,
-                keys: Panels::F32(data[keys].as_chunks().0),
-                values: Panels::F32(data[values].as_chunks().0),
-            }),
-            Storage::F16(data) => StoredBlock::Floats(FloatBlock {
-                key_length,
-                keys: Panels::F16(data[keys].as_chunks().0),
-                values: Panels::F16(data[values].as_chunks().0),
-            }),
-            Storage::Q8_0 { lines, scales } => {
-                let steps = <[Step]>::ref_from_bytes(lines.as_bytes()).expect("lines are steps");
-                let in_steps = |range: Range<usize>| {
-                    &steps[range.start / size_of::<Step>()..range.end / size_of::<Step>()]
-                };
-                let scales = &scales[block * layout.block_scales()..][..layout.block_scales()];
-                let (key_scales, value_scales) = scales
+        match layout.kind {
+            KvType::F32 => {
+                let (keys, values) = bytes.split_at(size_of::<f32>() * BLOCK * key_length);
+                StoredBlock::Floats(FloatBlock {
+                    key_length,
+                    keys: Panels::F32(as_slice(keys)),
+                    values: Panels::F32(as_slice(values)),
+                })
+            }
+            KvType::F16 => {
+                let (keys, values) = bytes.split_at(size_of::<f16>() * BLOCK * key_length);
+                StoredBlock::Floats(FloatBlock {
+                    key_length,
+                    keys: Panels::F16(halves(keys).as_chunks().0),
+                    values: Panels::F16(halves(values).as_chunks().0),
+                })
+            }
+            KvType::Q8_0 => {
+                let (keys, rest) = bytes.split_at(BLOCK * key_length);
+                let (values, scales) = rest.split_at(BLOCK * layout.value_length);
+                let (key_scales, value_scales) = halves(scales)
                     .as_chunks()
                     .0
-                    .split_at(layout.key_length.div_ceil(SCALED));
+                    .split_at(key_length.div_ceil(SCALED));
                 StoredBlock::Bytes(ByteBlock {
                     key_length,
-                    keys: in_steps(keys),
-                    values: in_steps(values).as_chunks().0,
+                    keys: as_slice(keys),
+                    values: as_slice(values),
                     key_scales,
                     value_scales,
                 })
             }
         }
     }
+
+    #[inline(always)]
+    fn bytes(&self, layout: &KvLayout, at: BlockAt) -> &[u8] {
+        let stride = layout.block_bytes();
+        &self.lines.as_bytes()[layout.block_index(at) * stride..][..stride]
+    }
+}
+
+/// Whole values in memory that begins with a cache line.
+#[inline(always)]
+fn as_slice<T: FromBytes + Immutable>(bytes: &[u8]) -> &[T] {
+    <[T]>::ref_from_bytes(bytes).expect("blocks are whole cache lines")
+}
+
+#[inline(always)]
+fn halves(bytes: &[u8]) -> &[f16] {
+    as_slice::<u16>(bytes).reinterpret_cast()
+}
+
+#[inline(always)]
+fn halves_mut(bytes: &mut [u8]) -> &mut [f16] {
+    let bits = <[u16]>::mut_from_bytes(bytes).expect("blocks are whole cache lines");
+    bits.reinterpret_cast_mut()
 }
 
 /// Writes a token's key and value to their places in a block.
-fn scatter<T: Copy>(block: &mut [T], token: usize, key: &[T], value: &[T]) {
+fn scatter<T: Copy + FromBytes + IntoBytes>(
+    block: &mut [u8],
+    token: usize,
+    key: &[T],
+    value: &[T],
+) {
+    let block = <[T]>::mut_from_bytes(block).expect("blocks are whole cache lines");
     let (keys, values) = block.split_at_mut(BLOCK * key.len());
     let panel = &mut keys[token / LANES * key.len() * LANES..][..key.len() * LANES];
     for (channel, &x) in panel.chunks_exact_mut(LANES).zip(key) {
@@ -241,14 +278,4 @@ fn value_place(token: usize) -> (usize, usize) {
     let (sixteen, token) = (token / 16, token % 16);
     const BYTES: [usize; 4] = [0, 2, 1, 3];
     (sixteen * 4 + token % 4, BYTES[token / 4])
-}
-
-fn zeros<T: Clone + Default>(count: usize) -> Result<Vec<T>, Error> {
-    let mut data = Vec::new();
-    data.try_reserve_exact(count)
-        .map_err(|_| Error::OutOfMemory {
-            bytes: count * size_of::<T>(),
-        })?;
-    data.resize(count, T::default());
-    Ok(data)
 }
