@@ -4,7 +4,7 @@
 
 use std::hint::black_box;
 
-use crate::dot::{DotForm, parts};
+use crate::dot::{ByteForm, DotForm, parts};
 use crate::isa::{Isa, Simd, Task};
 use crate::layout::{PANEL, tile_step};
 use crate::prepared::TILE;
@@ -52,7 +52,7 @@ impl Task for Multiply {
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) -> u64 {
-        let acts = [[S::Dot::steps(s, s.splat_u8(1))[0]; TILE]; STEPS];
+        let acts = [[S::Dot::steps(s, [s.splat_u8(1); 2])[0]; TILE]; STEPS];
         let weights = [[S::Dot::weights(s, s.splat_u8(1)); PANEL]; STEPS];
         let (weights, acts) = black_box((weights, acts));
         let (weights, acts) = (parts(&weights), parts(&acts));

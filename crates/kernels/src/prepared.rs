@@ -13,7 +13,7 @@ use std::marker::PhantomData;
 
 use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout, Unaligned};
 
-use crate::dot::{ActStep, DotForm, Lanes, Pod, SignedDotForm, set_row};
+use crate::dot::{ActStep, DotForm, Lanes, Pod, SignedDotForm, set_row, widen_pairs};
 use crate::format::{BLOCK, SUPER_BLOCK};
 use crate::isa::{Bytes16, Simd};
 
@@ -70,7 +70,7 @@ pub(crate) fn quantize_to<T: Default + Clone>(
 pub(crate) struct Block32<T: ActStep, const COLS: usize> {
     /// The bytes `q`, four at a time.
     pub(crate) steps: [[T; COLS]; STEPS],
-    /// Σq as an accumulator, or whatever [`DotForm::SUMMED`] makes of it.
+    /// Σq as [`DotForm::add_sum`] makes it.
     pub(crate) sum: [Bytes16; COLS],
     /// −a.
     pub(crate) scale: [Bytes16; COLS],
@@ -127,16 +127,15 @@ impl<T: ActStep, const COLS: usize> Prepare for Block32<T, COLS> {
     fn set<S: Simd>(&mut self, s: S, col: usize, x: &[f32]) {
         let mut q = [[0; 16]; 2];
         let scale = quantize(x, q.as_flattened_mut());
-        let mut minus = s.splat_i32(0);
-        for (q, to) in q.iter().zip(self.steps.as_chunks_mut::<4>().0) {
-            for (to, step) in to.iter_mut().zip(T::Dot::steps(s, s.load(q))) {
-                minus = T::Dot::sub(s, minus, s.splat_u8(T::Dot::SUMMED), &step);
-                set_row(col, step, to);
-            }
+        let q = q.map(|q| s.load(&q));
+        for (step, to) in T::Dot::steps(s, q).into_iter().zip(&mut self.steps) {
+            set_row(col, step, to);
         }
-        let sum = T::Dot::negate(s, minus);
+        let sum = q
+            .into_iter()
+            .fold(s.splat_i32(0), |sum, q| T::Dot::add_sum(s, sum, q));
         s.store(sum, &mut self.sum[col]);
-        let total = s.mul_f32(s.to_f32(T::Dot::widen(s, sum)), s.splat_f32(scale));
+        let total = s.mul_f32(s.to_f32(widen_pairs(s, sum)), s.splat_f32(scale));
         s.store(total, &mut self.total[col]);
         s.store(s.splat_f32(-scale), &mut self.scale[col]);
     }
@@ -163,15 +162,17 @@ impl<T: ActStep, const COLS: usize> Prepare for Block256<T, COLS> {
         let mut q = [[0; 16]; SUPER_BLOCK / 16];
         let scale = quantize(x, q.as_flattened_mut());
         let mut sums = [s.splat_i32(0); SUPER_BLOCK / 16];
-        for (i, (q, to)) in q.iter().zip(self.steps.as_chunks_mut::<4>().0).enumerate() {
-            let mut minus = s.splat_i32(0);
-            for (to, step) in to.iter_mut().zip(T::Dot::steps(s, s.load(q))) {
-                minus = T::Dot::sub(s, minus, s.splat_u8(T::Dot::SUMMED), &step);
+        for ((q, sum), to) in q.iter().zip(&mut sums).zip(&mut self.sums) {
+            let accumulator = T::Dot::add_sum(s, s.splat_i32(0), s.load(q));
+            s.store(accumulator, &mut to[col]);
+            *sum = widen_pairs(s, accumulator);
+        }
+        let blocks = self.steps.as_chunks_mut::<STEPS>().0;
+        for (q, to) in q.as_chunks::<2>().0.iter().zip(blocks) {
+            let q = q.each_ref().map(|q| s.load(q));
+            for (step, to) in T::Dot::steps(s, q).into_iter().zip(to) {
                 set_row(col, step, to);
             }
-            let sum = T::Dot::negate(s, minus);
-            s.store(sum, &mut self.sums[i][col]);
-            sums[i] = T::Dot::widen(s, sum);
         }
         for (sums, to) in sums.as_chunks::<4>().0.iter().zip(&mut self.pairs) {
             let even = s.add_i32(sums[0], sums[1]);

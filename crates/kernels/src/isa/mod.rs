@@ -13,7 +13,7 @@ mod wasm;
 mod x86;
 
 #[allow(unused_imports, reason = "each build uses those that suit it")]
-use crate::dot::{ByteDot, DotForm, WordDot};
+use crate::dot::{Arrangement, ByteDot, WordDot};
 
 #[cfg(any(test, not(all(target_arch = "wasm32", target_feature = "simd128"))))]
 use scalar::Scalar;
@@ -27,7 +27,7 @@ pub(crate) trait Simd: Copy + Send + Sync {
     /// The vector.
     type V: Copy;
     /// The arrangement of activations that this instruction set multiplies fastest with unsigned weights.
-    type Dot: DotForm;
+    type Dot: Arrangement;
 
     fn load(self, from: &Bytes16) -> Self::V;
     fn store(self, v: Self::V, to: &mut Bytes16);
@@ -51,7 +51,10 @@ pub(crate) trait Simd: Copy + Send + Sync {
     fn shr_i32<const N: i32>(self, v: Self::V) -> Self::V;
 
     fn sub_i8(self, a: Self::V, b: Self::V) -> Self::V;
+    fn add_i16(self, a: Self::V, b: Self::V) -> Self::V;
     fn sub_i16(self, a: Self::V, b: Self::V) -> Self::V;
+    /// The lower halves of the products.
+    fn mul_i16(self, a: Self::V, b: Self::V) -> Self::V;
     fn add_i32(self, a: Self::V, b: Self::V) -> Self::V;
     fn sub_i32(self, a: Self::V, b: Self::V) -> Self::V;
     fn mul_i32(self, a: Self::V, b: Self::V) -> Self::V;
@@ -120,7 +123,7 @@ pub struct Isa(Kind);
 enum Kind {
     /// Left out of WebAssembly builds, where it could not be chosen and would only make the module larger.
     #[cfg(any(test, not(all(target_arch = "wasm32", target_feature = "simd128"))))]
-    Scalar(Arrangement),
+    Scalar(Dot),
     #[cfg(target_arch = "x86_64")]
     Avx2(x86::Avx2),
     #[cfg(all(
@@ -136,7 +139,7 @@ enum Kind {
 /// An arrangement of activations: [`ByteDot`] or [`WordDot`].
 #[cfg(any(test, not(all(target_arch = "wasm32", target_feature = "simd128"))))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Arrangement {
+enum Dot {
     Bytes,
     Words,
 }
@@ -144,7 +147,7 @@ enum Arrangement {
 impl Isa {
     /// No vector instructions: slow, and the specification of the others.
     #[cfg(any(test, not(all(target_arch = "wasm32", target_feature = "simd128"))))]
-    pub const SCALAR: Self = Self(Kind::Scalar(Arrangement::Bytes));
+    pub const SCALAR: Self = Self(Kind::Scalar(Dot::Bytes));
 
     /// The fastest this machine has.
     #[must_use]
@@ -170,9 +173,9 @@ impl Isa {
     pub fn available() -> Vec<Self> {
         let all = [
             #[cfg(any(test, not(all(target_arch = "wasm32", target_feature = "simd128"))))]
-            Kind::Scalar(Arrangement::Bytes),
+            Kind::Scalar(Dot::Bytes),
             #[cfg(any(test, not(all(target_arch = "wasm32", target_feature = "simd128"))))]
-            Kind::Scalar(Arrangement::Words),
+            Kind::Scalar(Dot::Words),
             #[cfg(all(
                 target_arch = "wasm32",
                 target_feature = "simd128",
@@ -194,9 +197,9 @@ impl Isa {
     pub fn name(self) -> &'static str {
         match self.0 {
             #[cfg(any(test, not(all(target_arch = "wasm32", target_feature = "simd128"))))]
-            Kind::Scalar(arrangement) => match arrangement {
-                Arrangement::Bytes => "scalar",
-                Arrangement::Words => "scalar (words)",
+            Kind::Scalar(dot) => match dot {
+                Dot::Bytes => "scalar",
+                Dot::Words => "scalar (words)",
             },
             #[cfg(target_arch = "x86_64")]
             Kind::Avx2(_) => "avx2",
@@ -215,9 +218,9 @@ impl Isa {
     pub(crate) fn run<T: Task>(self, task: T) -> T::Output {
         match self.0 {
             #[cfg(any(test, not(all(target_arch = "wasm32", target_feature = "simd128"))))]
-            Kind::Scalar(arrangement) => match arrangement {
-                Arrangement::Bytes => task.run(Scalar::<ByteDot>::new()),
-                Arrangement::Words => task.run(Scalar::<WordDot>::new()),
+            Kind::Scalar(dot) => match dot {
+                Dot::Bytes => task.run(Scalar::<ByteDot>::new()),
+                Dot::Words => task.run(Scalar::<WordDot>::new()),
             },
             #[cfg(target_arch = "x86_64")]
             Kind::Avx2(avx2) => avx2.run(task),

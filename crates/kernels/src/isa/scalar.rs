@@ -3,7 +3,7 @@
 use std::marker::PhantomData;
 
 use super::{Bytes16, Simd, ZERO};
-use crate::dot::DotForm;
+use crate::dot::Arrangement;
 
 /// No vector instructions; `D` is the arrangement of activations.
 #[derive(Debug, Clone, Copy)]
@@ -51,7 +51,7 @@ fn zip<T: Copy, const N: usize>(a: [T; N], b: [T; N], f: impl Fn(T, T) -> T) -> 
     std::array::from_fn(|i| f(a[i], b[i]))
 }
 
-impl<D: DotForm> Simd for Scalar<D> {
+impl<D: Arrangement> Simd for Scalar<D> {
     type V = Bytes16;
     type Dot = D;
 
@@ -111,8 +111,14 @@ impl<D: DotForm> Simd for Scalar<D> {
     fn sub_i8(self, a: Bytes16, b: Bytes16) -> Bytes16 {
         zip(a, b, u8::wrapping_sub)
     }
+    fn add_i16(self, a: Bytes16, b: Bytes16) -> Bytes16 {
+        from_i16s(zip(i16s(a), i16s(b), i16::wrapping_add))
+    }
     fn sub_i16(self, a: Bytes16, b: Bytes16) -> Bytes16 {
         from_i16s(zip(i16s(a), i16s(b), i16::wrapping_sub))
+    }
+    fn mul_i16(self, a: Bytes16, b: Bytes16) -> Bytes16 {
+        from_i16s(zip(i16s(a), i16s(b), i16::wrapping_mul))
     }
     fn add_i32(self, a: Bytes16, b: Bytes16) -> Bytes16 {
         from_i32s(zip(i32s(a), i32s(b), i32::wrapping_add))

@@ -4,7 +4,7 @@ use std::arch::wasm32::*;
 use std::marker::PhantomData;
 
 use super::{Bytes16, Simd};
-use crate::dot::DotForm;
+use crate::dot::Arrangement;
 
 /// `simd128`, and `relaxed-simd` if the module was compiled for it: an engine without them would have refused to
 /// compile the module. `D` is the arrangement of activations.
@@ -17,7 +17,7 @@ impl<D> Simd128<D> {
     }
 }
 
-impl<D: DotForm> Simd for Simd128<D> {
+impl<D: Arrangement> Simd for Simd128<D> {
     type V = v128;
     type Dot = D;
 
@@ -101,8 +101,16 @@ impl<D: DotForm> Simd for Simd128<D> {
         i8x16_sub(a, b)
     }
     #[inline(always)]
+    fn add_i16(self, a: v128, b: v128) -> v128 {
+        i16x8_add(a, b)
+    }
+    #[inline(always)]
     fn sub_i16(self, a: v128, b: v128) -> v128 {
         i16x8_sub(a, b)
+    }
+    #[inline(always)]
+    fn mul_i16(self, a: v128, b: v128) -> v128 {
+        i16x8_mul(a, b)
     }
     #[inline(always)]
     fn add_i32(self, a: v128, b: v128) -> v128 {

@@ -68,7 +68,9 @@ impl Simd for Avx2 {
         shl_i32<N>(v: __m128i) _mm_slli_epi32::<N>(v);
         shr_i32<N>(v: __m128i) _mm_srai_epi32::<N>(v);
         sub_i8(a: __m128i, b: __m128i) _mm_sub_epi8(a, b);
+        add_i16(a: __m128i, b: __m128i) _mm_add_epi16(a, b);
         sub_i16(a: __m128i, b: __m128i) _mm_sub_epi16(a, b);
+        mul_i16(a: __m128i, b: __m128i) _mm_mullo_epi16(a, b);
         add_i32(a: __m128i, b: __m128i) _mm_add_epi32(a, b);
         sub_i32(a: __m128i, b: __m128i) _mm_sub_epi32(a, b);
         mul_i32(a: __m128i, b: __m128i) _mm_mullo_epi32(a, b);

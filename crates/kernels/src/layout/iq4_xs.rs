@@ -18,7 +18,7 @@ use super::tile256::{NoMins, Panel256, tile256};
 use super::{Codec, GROUP, Layout, PANEL, Sums};
 use crate::Format;
 use crate::dequantize::{half_at, scale_of_32};
-use crate::dot::{DotForm, SignedWordDot, set_row};
+use crate::dot::{ByteForm, DotForm, SignedWordDot, set_row};
 use crate::format::{BLOCK, SUPER_BLOCK};
 use crate::isa::{Bytes16, Simd};
 use crate::prepared::{Block256, STEPS, TILE};

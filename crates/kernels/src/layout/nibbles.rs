@@ -16,7 +16,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 use super::tile::{Panel32, tile32};
 use super::{Codec, GROUP, Layout, PANEL, Sums, widen_half};
 use crate::Format;
-use crate::dot::{DotForm, set_row};
+use crate::dot::{Arrangement, ByteForm, DotForm, NibbleForm, as_bytes, set_row, widen_pairs};
 use crate::format::BLOCK;
 use crate::isa::{Bytes16, Simd};
 use crate::prepared::{Block32, STEPS, TILE};
@@ -64,50 +64,131 @@ impl<const MIN: usize, const HIGH: usize> Nibbles<MIN, HIGH> {
     /// The start of an accumulator, which centres the weights: always where they have no minimum, and where they
     /// are so large that 16 products would overflow.
     #[inline(always)]
-    fn start<S: Simd, D: DotForm>(s: S, sum: &Bytes16) -> S::V {
+    fn start<S: Simd>(s: S, sum: &Bytes16) -> S::V {
         match (MIN, HIGH) {
-            (0, 0) => D::shl::<S, 3>(s, s.load(sum)),
-            (_, 1) => D::shl::<S, 4>(s, s.load(sum)),
+            (0, 0) => s.shl_i16::<3>(s.load(sum)),
+            (_, 1) => s.shl_i16::<4>(s.load(sum)),
             _ => s.splat_i32(0),
         }
     }
 
     /// The accumulator, widened, without centring where the weights have a minimum.
     #[inline(always)]
-    fn finish<S: Simd, D: DotForm>(s: S, acc: S::V, sum: &Bytes16) -> S::V {
-        let acc = D::widen(s, acc);
+    fn finish<S: Simd>(s: S, acc: S::V, sum: &Bytes16) -> S::V {
+        let acc = widen_pairs(s, acc);
         if MIN == 1 && HIGH == 1 {
-            s.sub_i32(acc, D::widen(s, D::shl::<S, 4>(s, s.load(sum))))
+            s.sub_i32(acc, widen_pairs(s, s.shl_i16::<4>(s.load(sum))))
         } else {
             acc
         }
     }
 }
 
-impl<const MIN: usize, const HIGH: usize> Block<MIN, HIGH> {
+/// Vectors of nibbles whose weights have `HIGH` fifth bits. Vector `q` of four has columns 4q… of 32 in the lower nibbles, and
+/// 16 + 4q… in the upper. Bit `b` of byte (row, i) of the vector of fifth bits is that of column 4b + i.
+pub(crate) struct Weights<const HIGH: usize>;
+
+/// How [`Weights`] are multiplied.
+pub(crate) trait Unpack<const HIGH: usize> {
+    /// The arrangement.
+    type Dot<S: Simd>: DotForm;
+
     /// Steps `q` and `q + 4`.
+    fn steps<S: Simd>(
+        s: S,
+        nibbles: &Bytes16,
+        high: &[Bytes16; HIGH],
+        q: usize,
+    ) -> [WeightsOf<Self, S, HIGH>; 2];
+
+    /// `acc` less the products of steps `q` and `q + 4` with `a`.
+    fn sub<S: Simd>(
+        s: S,
+        acc: S::V,
+        nibbles: &Bytes16,
+        high: &[Bytes16; HIGH],
+        q: usize,
+        a: [&StepOf<Self, S, HIGH>; 2],
+    ) -> S::V;
+}
+
+/// The steps of weights that an [`Unpack`] makes.
+pub(crate) type WeightsOf<U, S, const HIGH: usize> =
+    <<U as Unpack<HIGH>>::Dot<S> as DotForm>::Weights;
+
+/// The steps of activations that it reads.
+pub(crate) type StepOf<U, S, const HIGH: usize> = <<U as Unpack<HIGH>>::Dot<S> as DotForm>::Step;
+
+impl Unpack<0> for Weights<0> {
+    type Dot<S: Simd> = <S::Dot as Arrangement>::Nibbles;
+
     #[inline(always)]
-    fn steps<S: Simd>(&self, s: S, q: usize) -> [S::V; 2] {
-        let nibbles = s.load(&self.nibbles[q]);
-        let low = s.and(nibbles, s.splat_u8(0x0f));
-        let high = s.and(s.shr_u16::<4>(nibbles), s.splat_u8(0x0f));
-        let Some(bits) = self.high.first() else {
-            return [low, high];
-        };
-        let bits = s.load(bits);
-        // Bits q and q + 4 of each byte, moved to place 4; neighbours' bits are masked away.
-        let (fifth_low, fifth_high) = match q {
-            0 => (s.shl_i16::<4>(bits), bits),
-            1 => (s.shl_i16::<3>(bits), s.shr_u16::<1>(bits)),
-            2 => (s.shl_i16::<2>(bits), s.shr_u16::<2>(bits)),
-            _ => (s.shl_i16::<1>(bits), s.shr_u16::<3>(bits)),
-        };
-        let fifth = s.splat_u8(0x10);
-        [
-            s.or(low, s.and(fifth_low, fifth)),
-            s.or(high, s.and(fifth_high, fifth)),
-        ]
+    fn steps<S: Simd>(
+        s: S,
+        nibbles: &Bytes16,
+        _: &[Bytes16; 0],
+        _: usize,
+    ) -> [WeightsOf<Self, S, 0>; 2] {
+        Self::Dot::<S>::weights(s, s.load(nibbles))
     }
+
+    #[inline(always)]
+    fn sub<S: Simd>(
+        s: S,
+        acc: S::V,
+        nibbles: &Bytes16,
+        _: &[Bytes16; 0],
+        _: usize,
+        a: [&StepOf<Self, S, 0>; 2],
+    ) -> S::V {
+        Self::Dot::<S>::sub(s, acc, s.load(nibbles), a)
+    }
+}
+
+impl Unpack<1> for Weights<1> {
+    type Dot<S: Simd> = S::Dot;
+
+    #[inline(always)]
+    fn steps<S: Simd>(
+        s: S,
+        nibbles: &Bytes16,
+        high: &[Bytes16; 1],
+        q: usize,
+    ) -> [WeightsOf<Self, S, 1>; 2] {
+        five_bits(s, nibbles, high, q).map(|w| S::Dot::weights(s, w))
+    }
+
+    #[inline(always)]
+    fn sub<S: Simd>(
+        s: S,
+        acc: S::V,
+        nibbles: &Bytes16,
+        high: &[Bytes16; 1],
+        q: usize,
+        a: [&StepOf<Self, S, 1>; 2],
+    ) -> S::V {
+        let [low, high] = five_bits(s, nibbles, high, q);
+        S::Dot::sub(s, S::Dot::sub(s, acc, low, a[0]), high, a[1])
+    }
+}
+
+/// Steps `q` and `q + 4` as bytes.
+#[inline(always)]
+fn five_bits<S: Simd>(s: S, nibbles: &Bytes16, [bits]: &[Bytes16; 1], q: usize) -> [S::V; 2] {
+    let [low, high] = as_bytes(s, s.load(nibbles));
+    let bits = s.load(bits);
+    // Bits q and q + 4 of each byte, moved to place 4; neighbours' bits are masked away.
+    let (fifth_low, fifth_high) = match q {
+        0 => (s.shl_i16::<4>(bits), bits),
+        1 => (s.shl_i16::<3>(bits), s.shr_u16::<1>(bits)),
+        2 => (s.shl_i16::<2>(bits), s.shr_u16::<2>(bits)),
+        _ => (s.shl_i16::<1>(bits), s.shr_u16::<3>(bits)),
+    };
+    let fifth = s.splat_u8(0x10);
+    [
+        s.or(low, s.and(fifth_low, fifth)),
+        s.or(high, s.and(fifth_high, fifth)),
+    ]
 }
 
 /// Bit `4b + i` of a word to bit `b` of byte `i`.
@@ -130,7 +211,10 @@ fn gather_bits(word: u32) -> u32 {
     (0..32).fold(0, |out, k| out | ((word >> (8 * (k % 4) + k / 4)) & 1) << k)
 }
 
-impl<const MIN: usize, const HIGH: usize> Codec for Nibbles<MIN, HIGH> {
+impl<const MIN: usize, const HIGH: usize> Codec for Nibbles<MIN, HIGH>
+where
+    Weights<HIGH>: Unpack<HIGH>,
+{
     const FORMAT: Format = match (MIN, HIGH) {
         (0, 0) => Format::Q4_0,
         (1, 0) => Format::Q4_1,
@@ -177,23 +261,25 @@ impl<const MIN: usize, const HIGH: usize> Codec for Nibbles<MIN, HIGH> {
     }
 }
 
-impl<const MIN: usize, const HIGH: usize> Layout for Nibbles<MIN, HIGH> {
+impl<const MIN: usize, const HIGH: usize> Layout for Nibbles<MIN, HIGH>
+where
+    Weights<HIGH>: Unpack<HIGH>,
+{
     const NAME: &'static str = "nibbles";
     const LEN: usize = BLOCK;
     type Block = Block<MIN, HIGH>;
-    type Panel<S: Simd> = Panel32<<S::Dot as DotForm>::Weights, MIN>;
-    type Row<S: Simd> = Block32<<S::Dot as DotForm>::Step, 1>;
-    type Tile<S: Simd> = Block32<<S::Dot as DotForm>::Step, TILE>;
+    type Panel<S: Simd> = Panel32<WeightsOf<Weights<HIGH>, S, HIGH>, MIN>;
+    type Row<S: Simd> = Block32<StepOf<Weights<HIGH>, S, HIGH>, 1>;
+    type Tile<S: Simd> = Block32<StepOf<Weights<HIGH>, S, HIGH>, TILE>;
 
     #[inline(always)]
     fn dot<S: Simd>(s: S, block: &Self::Block, acts: &Self::Row<S>, acc: S::V) -> S::V {
-        let mut sum = Self::start::<S, S::Dot>(s, &acts.sum[0]);
+        let mut sum = Self::start(s, &acts.sum[0]);
         for q in 0..STEPS / 2 {
-            let [low, high] = block.steps(s, q);
-            sum = S::Dot::sub(s, sum, low, &acts.steps[q][0]);
-            sum = S::Dot::sub(s, sum, high, &acts.steps[q + STEPS / 2][0]);
+            let acts = [&acts.steps[q][0], &acts.steps[q + STEPS / 2][0]];
+            sum = Weights::<HIGH>::sub(s, sum, &block.nibbles[q], &block.high, q, acts);
         }
-        let sum = s.to_f32(Self::finish::<S, S::Dot>(s, sum, &acts.sum[0]));
+        let sum = s.to_f32(Self::finish(s, sum, &acts.sum[0]));
         let scale = s.mul_f32(
             widen_half(s, s.load_i16(&block.scales)),
             s.load(&acts.scale[0]),
@@ -211,10 +297,10 @@ impl<const MIN: usize, const HIGH: usize> Layout for Nibbles<MIN, HIGH> {
     #[inline(always)]
     fn panel<S: Simd>(s: S, blocks: [&Self::Block; PANEL], to: &mut Self::Panel<S>) {
         for (half, block) in blocks.into_iter().enumerate() {
-            for q in 0..STEPS / 2 {
-                let [low, high] = block.steps(s, q);
-                set_row(half, S::Dot::weights(s, low), &mut to.steps[q]);
-                set_row(half, S::Dot::weights(s, high), &mut to.steps[q + STEPS / 2]);
+            for (q, nibbles) in block.nibbles.iter().enumerate() {
+                let [low, high] = Weights::<HIGH>::steps(s, nibbles, &block.high, q);
+                set_row(half, low, &mut to.steps[q]);
+                set_row(half, high, &mut to.steps[q + STEPS / 2]);
             }
             s.store(
                 widen_half(s, s.load_i16(&block.scales)),
@@ -228,13 +314,13 @@ impl<const MIN: usize, const HIGH: usize> Layout for Nibbles<MIN, HIGH> {
 
     #[inline(always)]
     fn tile<S: Simd>(s: S, panels: &[Self::Panel<S>], acts: &[Self::Tile<S>], sums: &mut Sums) {
-        tile32::<S, S::Dot, MIN>(
+        tile32::<S, <Weights<HIGH> as Unpack<HIGH>>::Dot<S>, MIN>(
             s,
             panels,
             acts,
             sums,
-            |sum| Self::start::<S, S::Dot>(s, sum),
-            |acc, sum| Self::finish::<S, S::Dot>(s, acc, sum),
+            |sum| Self::start(s, sum),
+            |acc, sum| Self::finish(s, acc, sum),
         );
     }
 }

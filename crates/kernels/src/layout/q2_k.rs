@@ -21,7 +21,7 @@ use super::tile256::{FineMins, Panel256, tile256};
 use super::{Codec, GROUP, Layout, PANEL, Sums};
 use crate::Format;
 use crate::dequantize::half_at;
-use crate::dot::{DotForm, set_row};
+use crate::dot::{ByteForm, DotForm, set_row};
 use crate::format::SUPER_BLOCK;
 use crate::isa::{Bytes16, Simd};
 use crate::prepared::{Block256, TILE};

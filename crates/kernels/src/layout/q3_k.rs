@@ -23,7 +23,7 @@ use super::tile256::{NoMins, Panel256, tile256};
 use super::{Codec, GROUP, Layout, PANEL, Sums};
 use crate::Format;
 use crate::dequantize::half_at;
-use crate::dot::{DotForm, set_row};
+use crate::dot::{ByteForm, DotForm, set_row};
 use crate::format::SUPER_BLOCK;
 use crate::isa::{Bytes16, Simd};
 use crate::prepared::{Block256, TILE};
@@ -96,13 +96,13 @@ fn steps<S: Simd>(s: S, values: &[Bytes16; STEPS - 1]) -> [[S::V; STEPS]; 2] {
 /// The start of an accumulator, which centres the weights: 4 times the sum of the activations.
 #[inline(always)]
 fn start<S: Simd>(s: S, sum: &Bytes16) -> S::V {
-    S::Dot::shl::<S, 2>(s, s.load(sum))
+    s.shl_i16::<2>(s.load(sum))
 }
 
 /// [`start`] for eight times the weights.
 #[inline(always)]
 fn start_of_eightfold<S: Simd>(s: S, sum: &Bytes16) -> S::V {
-    S::Dot::shl::<S, 5>(s, s.load(sum))
+    s.shl_i16::<5>(s.load(sum))
 }
 
 impl Codec for Q3K {

@@ -4,9 +4,9 @@
 //! d, dmin 4 × f32 each: single precision, because values this small are often subnormal as half precision, and
 //!         several processors multiply subnormal numbers very slowly
 //! scales  3 × 16 B   the file's 12 bytes of 6-bit scales and minimums, four at a time
-//! high    4 × 2 × 16 B   vector (j, v): the fifth bits of nibbles (j, 4v…4v + 3): bit i of a byte belongs to the
-//!         lower nibble of vector 4v + i, bit 4 + i to the upper      Q5_K
-//! nibbles 4 × 8 × 16 B   vector (j, q): columns 4q… of sub-block 2j (lower nibbles) and 2j + 1 (upper)
+//! high    8 × 16 B   vector j: the fifth bits of sub-block j, as in Q5_0      Q5_K
+//! nibbles 8 × 4 × 16 B   vector (j, q): columns 4q… of sub-block j in the lower nibbles, 16 + 4q… in the upper: the file
+//!         has two sub-blocks in the nibbles of a byte
 //! ```
 //!
 //! Per super-block and row, with weights `w`, 6-bit scales `sⱼ` and minimums `mⱼ` of sub-block `j`, activations `q`
@@ -16,6 +16,7 @@ use std::hint::black_box;
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
+use super::nibbles::{StepOf, Unpack, Weights, WeightsOf};
 use super::tile256::{PairedMins, Panel256, tile256};
 use super::{Codec, GROUP, Layout, PANEL, Sums};
 use crate::Format;
@@ -42,8 +43,8 @@ pub(crate) struct Block<const HIGH: usize> {
     d: Bytes16,
     dmin: Bytes16,
     scales: [Bytes16; 3],
-    high: [[[Bytes16; 2]; SUB_BLOCKS / 2]; HIGH],
-    nibbles: [[Bytes16; STEPS]; SUB_BLOCKS / 2],
+    high: [[Bytes16; HIGH]; SUB_BLOCKS],
+    nibbles: [[Bytes16; STEPS / 2]; SUB_BLOCKS],
 }
 
 /// Only the two numbers in single precision are larger than in the file.
@@ -71,30 +72,6 @@ impl<const HIGH: usize> Block<HIGH> {
                 s.or(s.and(s.shr_u16::<4>(third), low), upper(second)),
             ],
         )
-    }
-
-    /// Step `q` of sub-blocks `2j` and `2j + 1`.
-    #[inline(always)]
-    fn steps<S: Simd>(&self, s: S, j: usize, q: usize) -> [S::V; 2] {
-        let nibbles = s.load(&self.nibbles[j][q]);
-        let low = s.and(nibbles, s.splat_u8(0x0f));
-        let high = s.and(s.shr_u16::<4>(nibbles), s.splat_u8(0x0f));
-        let Some(bits) = self.high.first() else {
-            return [low, high];
-        };
-        let bits = s.load(&bits[j][q / 4]);
-        // Bits q % 4 and 4 + q % 4 of each byte, moved to place 4; neighbours' bits are masked away.
-        let (fifth_low, fifth_high) = match q % 4 {
-            0 => (s.shl_i16::<4>(bits), bits),
-            1 => (s.shl_i16::<3>(bits), s.shr_u16::<1>(bits)),
-            2 => (s.shl_i16::<2>(bits), s.shr_u16::<2>(bits)),
-            _ => (s.shl_i16::<1>(bits), s.shr_u16::<3>(bits)),
-        };
-        let fifth = s.splat_u8(0x10);
-        [
-            s.or(low, s.and(fifth_low, fifth)),
-            s.or(high, s.and(fifth_high, fifth)),
-        ]
     }
 }
 
@@ -128,19 +105,37 @@ impl<const HIGH: usize, const SCALES: usize> SuperNibbles<HIGH, SCALES> {
     const PARTS: usize = SCALES / SUB_BLOCKS;
 }
 
-/// Bits 0 and 1 of each byte of vector `i` to bits `i` and `4 + i`.
+/// Exchanges the upper `N` of every 2 `N` bits of the first vector with the lower `N` of the second's.
 #[inline(always)]
-fn gather_bits<S: Simd>(s: S, vectors: [S::V; 4]) -> S::V {
-    let [a, b, c, d] = vectors.map(|v| {
-        // Both bits where those of vector 0 belong.
-        let second = s.shl_i16::<3>(s.and(v, s.splat_u8(0x02)));
-        s.or(s.and(v, s.splat_u8(0x01)), second)
-    });
-    let (b, c, d) = (s.shl_i16::<1>(b), s.shl_i16::<2>(c), s.shl_i16::<3>(d));
-    s.or(s.or(a, b), s.or(c, d))
+fn exchange<S: Simd, const N: i32>(s: S, [a, b]: [S::V; 2]) -> [S::V; 2] {
+    // Every other `N` bits of a byte.
+    let mask = u8::MAX / ((1 << N) + 1);
+    let (lower, upper) = (s.splat_u8(mask), s.splat_u8(!mask));
+    [
+        s.or(s.and(a, lower), s.shl_i16::<N>(s.and(b, lower))),
+        s.or(s.shr_u16::<N>(s.and(a, upper)), s.and(b, upper)),
+    ]
 }
 
-impl<const HIGH: usize, const SCALES: usize> Codec for SuperNibbles<HIGH, SCALES> {
+/// Bit `i` of each byte of vector `j` becomes bit `j` of that byte of vector `i`.
+#[inline(always)]
+fn transpose_bits<S: Simd>(s: S, mut v: [S::V; 8]) -> [S::V; 8] {
+    for i in [0, 1, 2, 3] {
+        [v[i], v[i + 4]] = exchange::<S, 4>(s, [v[i], v[i + 4]]);
+    }
+    for i in [0, 1, 4, 5] {
+        [v[i], v[i + 2]] = exchange::<S, 2>(s, [v[i], v[i + 2]]);
+    }
+    for i in [0, 2, 4, 6] {
+        [v[i], v[i + 1]] = exchange::<S, 1>(s, [v[i], v[i + 1]]);
+    }
+    v
+}
+
+impl<const HIGH: usize, const SCALES: usize> Codec for SuperNibbles<HIGH, SCALES>
+where
+    Weights<HIGH>: Unpack<HIGH>,
+{
     const FORMAT: Format = if HIGH == 0 {
         Format::Q4_K
     } else {
@@ -160,19 +155,21 @@ impl<const HIGH: usize, const SCALES: usize> Codec for SuperNibbles<HIGH, SCALES
         let load = |at: usize| {
             s.transpose(rows.map(|row| s.load(row[at..].first_chunk().expect("a whole block"))))
         };
-        if let Some(high) = to.high.first_mut() {
-            let mut bits = [load(HIGH_AT), load(HIGH_AT + 16)];
-            for to in high {
-                for (bits, to) in bits.iter_mut().zip(to) {
-                    s.store(gather_bits(s, *bits), to);
-                    *bits = bits.map(|bits| s.shr_u16::<2>(bits));
-                }
+        if HIGH == 1 {
+            let ([a, b, c, d], [e, f, g, h]) = (load(HIGH_AT), load(HIGH_AT + 16));
+            let bits = transpose_bits(s, [a, b, c, d, e, f, g, h]);
+            for (bits, to) in bits.into_iter().zip(to.high.as_flattened_mut()) {
+                s.store(bits, to);
             }
         }
-        let nibbles = to.nibbles.as_flattened_mut().as_chunks_mut::<4>().0;
-        for (i, to) in nibbles.iter_mut().enumerate() {
-            for (v, to) in load(Self::NIBBLES_AT + 16 * i).into_iter().zip(to) {
-                s.store(v, to);
+        for (j, to) in to.nibbles.as_chunks_mut::<2>().0.iter_mut().enumerate() {
+            let at = Self::NIBBLES_AT + BLOCK * j;
+            let halves = load(at).into_iter().zip(load(at + 16));
+            for (q, (first, second)) in halves.enumerate() {
+                let pair = exchange::<S, 4>(s, [first, second]);
+                for (nibbles, to) in pair.into_iter().zip(&mut *to) {
+                    s.store(nibbles, &mut to[q]);
+                }
             }
         }
     }
@@ -190,25 +187,35 @@ impl<const HIGH: usize, const SCALES: usize> Codec for SuperNibbles<HIGH, SCALES
             }
         };
         words(&mut to[SCALES_AT..HIGH_AT], &block.scales);
-        words(&mut to[Self::NIBBLES_AT..], block.nibbles.as_flattened());
-        if let Some(high) = block.high.first() {
-            for (l, to) in to[HIGH_AT..][..BLOCK].iter_mut().enumerate() {
-                let (q, at) = (l / 4, 4 * row + l % 4);
-                let bit = |j: usize| high[j / 2][q / 4][at] >> (q % 4 + j % 2 * 4) & 1;
-                *to = (0..SUB_BLOCKS).fold(0, |bits, j| bits | bit(j) << j);
+        for (l, to) in to[HIGH_AT..][..BLOCK * HIGH].iter_mut().enumerate() {
+            let bit = |high: &Bytes16| high[4 * row + l % 4] >> (l / 4) & 1;
+            let bits = block.high.as_flattened().iter().enumerate();
+            *to = bits.fold(0, |bits, (j, high)| bits | bit(high) << j);
+        }
+        let pairs = block.nibbles.as_chunks::<2>().0;
+        let bytes = to[Self::NIBBLES_AT..].chunks_exact_mut(BLOCK).zip(pairs);
+        for (to, pair) in bytes {
+            for (l, to) in to.iter_mut().enumerate() {
+                let nibble = |sub_block: &[Bytes16; STEPS / 2]| {
+                    sub_block[l % 16 / 4][4 * row + l % 4] >> (l / 16 * 4) & 0x0f
+                };
+                *to = nibble(&pair[0]) | nibble(&pair[1]) << 4;
             }
         }
     }
 }
 
-impl<const HIGH: usize, const SCALES: usize> Layout for SuperNibbles<HIGH, SCALES> {
+impl<const HIGH: usize, const SCALES: usize> Layout for SuperNibbles<HIGH, SCALES>
+where
+    Weights<HIGH>: Unpack<HIGH>,
+{
     const NAME: &'static str = "q4_k";
     const LEN: usize = SUPER_BLOCK;
     const TWO_STREAMS: bool = false;
     type Block = Block<HIGH>;
-    type Panel<S: Simd> = Panel256<<S::Dot as DotForm>::Weights, SCALES, PairedMins>;
-    type Row<S: Simd> = Block256<<S::Dot as DotForm>::Step, 1>;
-    type Tile<S: Simd> = Block256<<S::Dot as DotForm>::Step, TILE>;
+    type Panel<S: Simd> = Panel256<WeightsOf<Weights<HIGH>, S, HIGH>, SCALES, PairedMins>;
+    type Row<S: Simd> = Block256<StepOf<Weights<HIGH>, S, HIGH>, 1>;
+    type Tile<S: Simd> = Block256<StepOf<Weights<HIGH>, S, HIGH>, TILE>;
 
     #[inline(always)]
     fn dot<S: Simd>(s: S, block: &Self::Block, acts: &Self::Row<S>, acc: S::V) -> S::V {
@@ -223,24 +230,26 @@ impl<const HIGH: usize, const SCALES: usize> Layout for SuperNibbles<HIGH, SCALE
         let scale = s.mul_f32(s.load(&block.dmin), act_scale);
         let acc = s.add_f32(acc, s.mul_f32(s.to_f32(min), scale));
 
-        let mut row_scales = [[[0; 16]; 2]; SUB_BLOCKS / 2];
-        for (j, to) in row_scales.as_flattened_mut().iter_mut().enumerate() {
+        let mut row_scales = [[0; 16]; SUB_BLOCKS];
+        for (j, to) in row_scales.iter_mut().enumerate() {
             s.store(S::Dot::scale_u8(s, scales[j / 4], j % 4), to);
         }
         let mut sum = s.splat_i32(0);
         // Opaque, so that the loop is not unrolled: a large function takes an engine long to optimize.
-        let pairs = (0..SUB_BLOCKS / 2).take(black_box(SUB_BLOCKS / 2));
-        for (j, scales) in pairs.zip(&row_scales) {
-            let steps = &acts.steps[2 * STEPS * j..][..2 * STEPS];
-            for part in 0..Self::PARTS {
-                let (mut low, mut high) = (s.splat_i32(0), s.splat_i32(0));
-                for q in STEPS / Self::PARTS * part..STEPS / Self::PARTS * (part + 1) {
-                    let weights = block.steps(s, j, q);
-                    low = S::Dot::sub(s, low, weights[0], &steps[q][0]);
-                    high = S::Dot::sub(s, high, weights[1], &steps[STEPS + q][0]);
+        let sub_blocks = block.nibbles.iter().take(black_box(SUB_BLOCKS));
+        let columns = acts.steps.as_chunks::<STEPS>().0;
+        for (((nibbles, steps), high), scale) in
+            sub_blocks.zip(columns).zip(&block.high).zip(&row_scales)
+        {
+            let parts = nibbles.chunks_exact(STEPS / 2 / Self::PARTS);
+            for (part, nibbles) in parts.enumerate() {
+                let mut dot = s.splat_i32(0);
+                for (i, nibbles) in nibbles.iter().enumerate() {
+                    let q = STEPS / 2 / Self::PARTS * part + i;
+                    let acts = [q, q + STEPS / 2].map(|step| &steps[step][0]);
+                    dot = Weights::<HIGH>::sub(s, dot, nibbles, high, q, acts);
                 }
-                sum = s.add_i32(sum, S::Dot::scaled(s, low, s.load(&scales[0])));
-                sum = s.add_i32(sum, S::Dot::scaled(s, high, s.load(&scales[1])));
+                sum = s.add_i32(sum, S::Dot::scaled(s, dot, s.load(scale)));
             }
         }
         let scale = s.mul_f32(s.load(&block.d), act_scale);
@@ -258,12 +267,12 @@ impl<const HIGH: usize, const SCALES: usize> Layout for SuperNibbles<HIGH, SCALE
             for (pair, to) in pairs(s, mins).into_iter().zip(&mut to.mins.mins) {
                 s.store(pair, &mut to[half]);
             }
-            let pairs = to.steps.as_chunks_mut::<STEPS>().0.as_chunks_mut::<2>().0;
-            for (j, [low, high]) in pairs.iter_mut().enumerate() {
-                for (q, (low, high)) in low.iter_mut().zip(high).enumerate() {
-                    let steps = block.steps(s, j, q);
-                    set_row(half, S::Dot::weights(s, steps[0]), low);
-                    set_row(half, S::Dot::weights(s, steps[1]), high);
+            let sub_blocks = to.steps.as_chunks_mut::<STEPS>().0;
+            for ((nibbles, high), steps) in block.nibbles.iter().zip(&block.high).zip(sub_blocks) {
+                for (q, nibbles) in nibbles.iter().enumerate() {
+                    let [low, upper] = Weights::<HIGH>::steps(s, nibbles, high, q);
+                    set_row(half, low, &mut steps[q]);
+                    set_row(half, upper, &mut steps[q + STEPS / 2]);
                 }
             }
             to.d[half] = block.d;
@@ -273,6 +282,12 @@ impl<const HIGH: usize, const SCALES: usize> Layout for SuperNibbles<HIGH, SCALE
 
     #[inline(always)]
     fn tile<S: Simd>(s: S, panels: &[Self::Panel<S>], acts: &[Self::Tile<S>], sums: &mut Sums) {
-        tile256::<S, S::Dot, SCALES, PairedMins>(s, panels, acts, sums, |_| s.splat_i32(0));
+        tile256::<S, <Weights<HIGH> as Unpack<HIGH>>::Dot<S>, SCALES, PairedMins>(
+            s,
+            panels,
+            acts,
+            sums,
+            |_| s.splat_i32(0),
+        );
     }
 }

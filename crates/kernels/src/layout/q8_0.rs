@@ -12,7 +12,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 use super::tile::{Panel32, tile32};
 use super::{Codec, GROUP, Layout, PANEL, Sums, widen_half};
 use crate::Format;
-use crate::dot::{DotForm, SignedDot, SignedDotForm, set_row};
+use crate::dot::{ByteForm, DotForm, SignedDot, SignedDotForm, set_row};
 use crate::format::BLOCK;
 use crate::isa::{Bytes16, Simd};
 use crate::prepared::{Block32, Lanes32, STEPS, TILE};

@@ -17,7 +17,7 @@ use super::tile::{Panel32, tile32};
 use super::{Codec, GROUP, Layout, PANEL, Sums, widen_half};
 use crate::Format;
 use crate::dequantize::{DOUBLED_FP4, UNEVEN};
-use crate::dot::{DotForm, Pod, SignedDot, SignedDotForm, set_row};
+use crate::dot::{ByteForm, DotForm, Pod, SignedDot, SignedDotForm, as_bytes, set_row};
 use crate::format::BLOCK;
 use crate::isa::{Bytes16, Simd, ZERO};
 use crate::prepared::{Block32, STEPS, TILE};
@@ -30,7 +30,7 @@ pub(crate) trait Table: 'static {
     /// The scales of four rows.
     type Scales: Pod + Send + Sync + AsRef<[u8]> + AsMut<[u8]>;
     /// How products with these bytes are formed.
-    type Dot<S: Simd>: DotForm;
+    type Dot<S: Simd>: ByteForm;
 
     /// The scales in single precision.
     fn scales<S: Simd>(s: S, scales: &Self::Scales) -> S::V;
@@ -90,7 +90,7 @@ impl Table for Fp4 {
 
     #[inline(always)]
     fn start<S: Simd>(s: S, sum: &Bytes16) -> S::V {
-        S::Dot::shl::<S, { FP4_CENTRE.ilog2() as i32 }>(s, s.load(sum))
+        s.shl_i16::<{ FP4_CENTRE.ilog2() as i32 }>(s.load(sum))
     }
 }
 
@@ -108,12 +108,7 @@ pub(super) const fn raised(table: [i8; 16], centre: i8) -> Bytes16 {
 /// The weights that the lower nibbles of `nibbles` choose, and those of the upper ones.
 #[inline(always)]
 pub(super) fn choose<S: Simd>(s: S, table: S::V, nibbles: &Bytes16) -> [S::V; 2] {
-    let nibbles = s.load(nibbles);
-    let mask = s.splat_u8(0x0f);
-    [
-        s.lookup(table, s.and(nibbles, mask)),
-        s.lookup(table, s.and(s.shr_u16::<4>(nibbles), mask)),
-    ]
+    as_bytes(s, s.load(nibbles)).map(|indices| s.lookup(table, indices))
 }
 
 /// The layout of a [`Table`].

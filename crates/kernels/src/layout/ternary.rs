@@ -20,7 +20,7 @@ use super::tile256::{NoMins, Panel256, tile256};
 use super::{Codec, GROUP, Layout, PANEL, Sums};
 use crate::Format;
 use crate::dequantize::{POWERS, digit, half_at, place};
-use crate::dot::{DotForm, set_row};
+use crate::dot::{ByteForm, DotForm, set_row};
 use crate::format::SUPER_BLOCK;
 use crate::isa::{Bytes16, Simd};
 use crate::prepared::{Block256, TILE};
