@@ -21,8 +21,12 @@ pub(super) fn f16_from(value: f32) -> f16 {
     let magnitude = bits & !SIGN;
     let finite = magnitude.min(LARGEST);
     let odd = finite >> F16_SHIFT & 1;
-    // Half of the last place that is kept, or just less where it is even already.
-    let rounded = finite.wrapping_sub(NORMAL - F16_NORMAL) + (1 << (F16_SHIFT - 1)) - 1 + odd;
+    // Or just less, where the last place that is kept is even already.
+    let half_a_place = (1 << (F16_SHIFT - 1)) - 1 + odd;
+    // Wraps where the number is subnormal, and is then not used.
+    let rounded = finite
+        .wrapping_sub(NORMAL - F16_NORMAL)
+        .wrapping_add(half_a_place);
     let normal = rounded >> F16_SHIFT;
     let subnormal = (f32::from_bits(finite) + ALIGN).to_bits() - ALIGN.to_bits();
     let half = if finite < NORMAL { subnormal } else { normal };
@@ -154,6 +158,7 @@ mod tests {
         for x in [
             f32::from_bits(1),
             f32::MIN_POSITIVE,
+            2.0_f32.powi(-15).next_down(),
             1e6,
             f32::MAX,
             f32::INFINITY,
