@@ -74,7 +74,7 @@ pub(crate) struct Block32<T: ActStep, const COLS: usize> {
     pub(crate) sum: [Bytes16; COLS],
     /// −a.
     pub(crate) scale: [Bytes16; COLS],
-    /// `sum` times a.
+    /// a · Σq, for formats with minimums; of arrangements for signed bytes, which have none, it means nothing.
     pub(crate) total: [Bytes16; COLS],
 }
 

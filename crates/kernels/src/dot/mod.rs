@@ -69,7 +69,8 @@ pub(crate) fn parts<T: Step, const N: usize>(steps: &[[T; N]]) -> &[[T::Part; N]
 
 /// An arrangement of activations, and the products of weights with it.
 ///
-/// An *accumulator* holds, for each of four rows, minus a sum of products, in two `i16` that are to be added. At most 16
+/// An *accumulator* holds, for each of four rows, minus a sum of products: one `i32` in the arrangements for signed bytes, to
+/// which the following limits do not apply, and in the others two `i16` that are to be added. At most 16
 /// products of weights up to 15, 8 of weights up to 31, or 64 of weights up to 3, may go into one before it is widened; a
 /// start value that centres the weights (`centre · sum of activations`) allows 16 of |weight − centre| ≤ 16, or 8 of
 /// ≤ 32: the arithmetic wraps, only the final value has to fit 16 bits.
