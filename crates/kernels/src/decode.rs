@@ -25,6 +25,7 @@ impl<L: Layout> Task for MatVec<'_, L> {
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
+        let s = s.hold_constants();
         let acts = self.acts.prepared::<L::Row<S>>();
         let group = |g: usize| &self.blocks[g * self.per_group..][..self.per_group];
         let groups = self.out.len().div_ceil(GROUP);
@@ -62,6 +63,22 @@ pub(crate) fn dot_in_turn<S: Simd, L: Layout, const N: usize>(
         }
     }
     sums
+}
+
+/// The products of `N` row groups, of which `dot` adds a block each at a time to the sums: what it loads of the activations is
+/// for all of them.
+#[inline(always)]
+pub(crate) fn dot_side_by_side<S: Simd, B, R, const N: usize>(
+    s: S,
+    groups: [&[B]; N],
+    acts: &[R],
+    dot: impl Fn([&B; N], &R, [S::V; N]) -> [S::V; N],
+) -> [S::V; N] {
+    let groups = groups.map(|blocks| &blocks[..acts.len()]);
+    let sums = [s.splat_f32(0.0); N];
+    acts.iter().enumerate().fold(sums, |sums, (i, acts)| {
+        dot(groups.map(|blocks| &blocks[i]), acts, sums)
+    })
 }
 
 /// Stores the values of four rows, or of those that `out` still has.

@@ -120,15 +120,26 @@ pub(crate) fn mat_vec(
     x: &Activations,
     out: &mut [f32],
 ) {
-    with_layout!(w.format(), L => {
-        let per_group = w.blocks_per_group::<L>();
-        isa.run(MatVec::<L> {
-            blocks: &w.blocks::<L>()[groups.start * per_group..groups.end * per_group],
-            per_group,
-            acts: x,
-            out,
-            layout: PhantomData,
-        });
+    with_layout!(w.format(), L => mat_vec_of::<L>(isa, w, groups, x, out));
+}
+
+/// [`mat_vec`] for one layout: never part of another function, so that an engine compiles those only that a model has, and each
+/// has the registers to itself.
+#[inline(never)]
+fn mat_vec_of<L: Layout>(
+    isa: Isa,
+    w: &Matrix,
+    groups: Range<usize>,
+    x: &Activations,
+    out: &mut [f32],
+) {
+    let per_group = w.blocks_per_group::<L>();
+    isa.run(MatVec::<L> {
+        blocks: &w.blocks::<L>()[groups.start * per_group..groups.end * per_group],
+        per_group,
+        acts: x,
+        out,
+        layout: PhantomData,
     });
 }
 

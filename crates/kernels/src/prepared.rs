@@ -5,8 +5,8 @@
 //! counts as zero; a block with an infinite or undefined value has an undefined scale (NaN) and zero bytes, so that
 //! its outputs are NaN whatever the instruction set.
 //!
-//! Everything a kernel reads from here is repeated over the lanes of a vector, so that its inner loop has plain
-//! loads only. `COLS` rows of activations (columns of the product) lie side by side: one for matrix–vector
+//! What inner loops read once for each step is a lane, which is repeated over a vector as it is loaded: that takes no instruction more,
+//! and activations stay in the first-level cache beside the weights that pass. What is read once a block is repeated already. `COLS` rows of activations (columns of the product) lie side by side: one for matrix–vector
 //! products, [`TILE`] for tiles.
 
 use std::marker::PhantomData;
@@ -15,7 +15,7 @@ use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout, Unaligne
 
 use crate::dot::{ActStep, DotForm, Lanes, Pod, SignedDotForm, set_row, widen_pairs};
 use crate::format::{BLOCK, SUPER_BLOCK};
-use crate::isa::{Bytes16, Simd};
+use crate::isa::{Bytes16, Lane, Simd};
 
 /// Rows of activations in a tile.
 pub(crate) const TILE: usize = 4;
@@ -78,7 +78,7 @@ pub(crate) struct Block32<T: ActStep, const COLS: usize> {
     pub(crate) total: [Bytes16; COLS],
 }
 
-/// A block of 32 values of one row for signed weights, not repeated: several streams of weights share what is loaded of it.
+/// A block of 32 values of one row for signed weights, without the repetition that some of their arrangements have.
 #[derive(Clone, Copy, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
 #[repr(C)]
 pub(crate) struct Lanes32<D: SignedDotForm> {
@@ -103,12 +103,12 @@ pub(crate) struct Block256<T: ActStep, const COLS: usize> {
     pub(crate) scale: [Bytes16; COLS],
 }
 
-/// One step, repeated.
+/// One step.
 #[derive(Clone, Copy, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
 #[repr(C)]
 pub(crate) struct Floats<const COLS: usize> {
-    /// Four consecutive values of each row, each repeated over a vector.
-    pub(crate) values: [[Bytes16; COLS]; STEP],
+    /// Four consecutive values of each row.
+    pub(crate) values: [[Lane; COLS]; STEP],
 }
 
 /// A block of prepared activations.
@@ -188,10 +188,10 @@ impl<const COLS: usize> Prepare for Floats<COLS> {
     const LEN: usize = STEP;
 
     #[inline(always)]
-    fn set<S: Simd>(&mut self, s: S, col: usize, x: &[f32]) {
+    fn set<S: Simd>(&mut self, _: S, col: usize, x: &[f32]) {
         for (k, to) in self.values.iter_mut().enumerate() {
             let value = x.get(k).copied().unwrap_or(0.0);
-            s.store(s.splat_f32(value), &mut to[col]);
+            to[col] = value.to_le_bytes();
         }
     }
 }

@@ -1,9 +1,9 @@
 //! Activations as bytes.
 
 use super::{
-    ActStep, Arrangement, ByteForm, DotForm, FlippedDot, NibbleForm, halves, splat_lanes, stored,
+    ActStep, Arrangement, ByteForm, DotForm, FlippedDot, NibbleForm, halves, lanes, stored,
 };
-use crate::isa::{Bytes16, Simd};
+use crate::isa::{Bytes16, Lane, Simd};
 use crate::prepared::STEPS;
 
 /// For instruction sets that multiply unsigned by signed bytes and add pairs.
@@ -14,23 +14,23 @@ use crate::prepared::STEPS;
 )]
 pub(crate) struct ByteDot;
 
-impl ActStep for [Bytes16; 1] {
+impl ActStep for [Lane; 1] {
     type Dot = ByteDot;
 }
 
 impl DotForm for ByteDot {
-    type Step = [Bytes16; 1];
+    type Step = [Lane; 1];
     type Weights = [Bytes16; 1];
 
     #[inline(always)]
     fn steps<S: Simd>(s: S, q: [S::V; 2]) -> [Self::Step; STEPS] {
-        let [first, second] = q.map(|q| splat_lanes(s, q).map(|step| [step]));
+        let [first, second] = q.map(|q| lanes(s, q).map(|step| [step]));
         halves(first, second)
     }
 
     #[inline(always)]
-    fn sub_part<S: Simd>(s: S, acc: S::V, w: S::V, a: &Bytes16) -> S::V {
-        s.sub_i16(acc, s.dot_u7_i8(w, s.load(a)))
+    fn sub_part<S: Simd>(s: S, acc: S::V, w: S::V, a: &Lane) -> S::V {
+        s.sub_i16(acc, s.dot_u7_i8(w, s.splat(a)))
     }
 }
 

@@ -3,13 +3,12 @@
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 use super::{
-    ActStep, ByteForm, DotForm, Lanes, SignedDotForm, SignedWordDot, columns, halves, splat_lanes,
-    stored,
+    ActStep, ByteForm, DotForm, Lanes, SignedDotForm, SignedWordDot, columns, halves, lanes, stored,
 };
 use crate::isa::{Bytes16, Simd};
 use crate::prepared::STEPS;
 
-/// Four activations for [`FlippedDot`], repeated.
+/// Four activations for [`FlippedDot`], repeated: two vectors a step are more than a tile can repeat as it loads them.
 #[derive(Clone, Copy, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
 #[repr(C)]
 pub(crate) struct Flipped {
@@ -89,12 +88,13 @@ fn negative<S: Simd>(s: S, q: S::V) -> S::V {
 #[inline(always)]
 fn flipped<S: Simd>(s: S, q: S::V) -> [[Flipped; 1]; 4] {
     let negative = negative(s, q);
-    let magnitudes = splat_lanes(s, s.sub_i8(s.xor(q, negative), negative));
-    let flips = splat_lanes(s, s.xor(negative, s.splat_u8(0xff)));
+    let magnitudes = lanes(s, s.sub_i8(s.xor(q, negative), negative));
+    let flips = lanes(s, s.xor(negative, s.splat_u8(0xff)));
+    let repeated = |lane| stored(s, s.splat(lane));
     std::array::from_fn(|i| {
         [Flipped {
-            magnitudes: magnitudes[i],
-            flips: flips[i],
+            magnitudes: repeated(&magnitudes[i]),
+            flips: repeated(&flips[i]),
         }]
     })
 }

@@ -12,7 +12,7 @@ mod words;
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
-use crate::isa::{Bytes16, Simd, ZERO};
+use crate::isa::{Bytes16, Lane, Simd, ZERO};
 use crate::prepared::STEPS;
 
 pub(crate) use bytes::{ByteDot, as_bytes};
@@ -29,7 +29,7 @@ pub(crate) trait Pod:
 impl<T: FromBytes + IntoBytes + KnownLayout + Immutable + Unaligned + Copy> Pod for T {}
 
 /// What an arrangement makes of four consecutive columns of four weight rows, or of four consecutive activations of one
-/// row, which are repeated for four weight rows.
+/// row, which are for all four weight rows: a lane, in most arrangements, that is repeated over a vector when it is loaded.
 pub(crate) trait Step: Pod + AsRef<[Self::Part]> + Send + Sync + 'static {
     /// What one multiplication takes.
     type Part: Pod;
@@ -168,7 +168,7 @@ pub(crate) trait SignedDotForm: ByteForm {
 }
 
 /// A step of activations for signed weights, one lane of it.
-pub(crate) type Lanes = [[u8; 4]; 2];
+pub(crate) type Lanes = [Lane; 2];
 
 /// The [`SignedDotForm`] of an instruction set.
 pub(crate) type SignedDot<S> = <<S as Simd>::Dot as Arrangement>::Signed;
@@ -191,15 +191,12 @@ fn halves<T: Copy>(first: [T; 4], second: [T; 4]) -> [T; STEPS] {
     std::array::from_fn(|i| if i < 4 { first[i] } else { second[i - 4] })
 }
 
-/// Splats each 32-bit lane of `v` into a vector of its own.
+/// The 32-bit lanes of `v`.
 #[inline(always)]
-fn splat_lanes<S: Simd>(s: S, v: S::V) -> [Bytes16; 4] {
-    [
-        stored(s, s.broadcast::<0>(v)),
-        stored(s, s.broadcast::<1>(v)),
-        stored(s, s.broadcast::<2>(v)),
-        stored(s, s.broadcast::<3>(v)),
-    ]
+fn lanes<S: Simd>(s: S, v: S::V) -> [Lane; 4] {
+    let bytes = stored(s, v);
+    let (lanes, _) = bytes.as_chunks();
+    [lanes[0], lanes[1], lanes[2], lanes[3]]
 }
 
 /// A vector in memory.

@@ -29,7 +29,7 @@ impl DotForm for SignedWordDot {
     fn steps<S: Simd>(s: S, q: [S::V; 2]) -> [Self::Step; STEPS] {
         let [first, second] = q.map(|q| {
             let [even, odd] = columns(s, q);
-            Words::splat(s, even, odd)
+            Words::of_lanes(s, even, odd)
         });
         halves(first, second)
     }

@@ -15,17 +15,17 @@ use std::marker::PhantomData;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 use super::{
-    ActStep, Arrangement, ByteForm, DotForm, NibbleForm, SignedWordDot, columns, halves,
-    splat_lanes, stored,
+    ActStep, Arrangement, ByteForm, DotForm, NibbleForm, SignedWordDot, columns, halves, lanes,
+    stored,
 };
-use crate::isa::{Bytes16, Simd};
+use crate::isa::{Bytes16, Lane, Simd};
 use crate::prepared::STEPS;
 
-/// Eight words of the arrangement `D`.
+/// Two words of the arrangement `D`.
 #[derive(Clone, Copy, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
 #[repr(C)]
 pub(crate) struct Words<D> {
-    words: Bytes16,
+    words: Lane,
     arrangement: PhantomData<D>,
 }
 
@@ -34,10 +34,10 @@ impl<D: DotForm<Step = Self>> ActStep for [Words<D>; 2] {
 }
 
 impl<D> Words<D> {
-    /// The steps whose first parts are splats of the lanes of `first`, and whose second those of `second`.
+    /// The steps whose first parts are the lanes of `first`, and whose second those of `second`.
     #[inline(always)]
-    pub(super) fn splat<S: Simd>(s: S, first: S::V, second: S::V) -> [[Self; 2]; 4] {
-        let (first, second) = (splat_lanes(s, first), splat_lanes(s, second));
+    pub(super) fn of_lanes<S: Simd>(s: S, first: S::V, second: S::V) -> [[Self; 2]; 4] {
+        let (first, second) = (lanes(s, first), lanes(s, second));
         std::array::from_fn(|i| {
             [first[i], second[i]].map(|words| Self {
                 words,
@@ -46,15 +46,15 @@ impl<D> Words<D> {
         })
     }
 
-    /// The first lane.
     #[inline(always)]
-    pub(super) fn lane(self) -> [u8; 4] {
-        self.words.as_chunks().0[0]
+    pub(super) fn lane(self) -> Lane {
+        self.words
     }
 
+    /// The words, four times.
     #[inline(always)]
     pub(super) fn load<S: Simd>(&self, s: S) -> S::V {
-        s.load(&self.words)
+        s.splat(&self.words)
     }
 }
 
@@ -74,7 +74,7 @@ impl DotForm for WordDot {
     fn steps<S: Simd>(s: S, q: [S::V; 2]) -> [Self::Step; STEPS] {
         let [first, second] = q.map(|q| {
             let [even, odd] = columns(s, q);
-            Words::splat(s, even, s.sub_i16(odd, s.shl_i16::<8>(even)))
+            Words::of_lanes(s, even, s.sub_i16(odd, s.shl_i16::<8>(even)))
         });
         halves(first, second)
     }
@@ -128,8 +128,8 @@ impl DotForm for NibbleWordDot {
         let ([a0, a2], [a1, a3]) = (columns(s, q[0]), columns(s, q[1]));
         let less = |a, before| s.sub_i16(a, s.shl_i16::<4>(before));
         halves(
-            Words::splat(s, a0, less(a2, a1)),
-            Words::splat(s, less(a1, a0), less(a3, a2)),
+            Words::of_lanes(s, a0, less(a2, a1)),
+            Words::of_lanes(s, less(a1, a0), less(a3, a2)),
         )
     }
 

@@ -21,6 +21,9 @@ use scalar::Scalar;
 /// The bytes of one 128-bit vector.
 pub(crate) type Bytes16 = [u8; 16];
 
+/// The bytes of a 32-bit lane.
+pub(crate) type Lane = [u8; 4];
+
 /// A 128-bit vector without a fixed lane type. Names say which lanes an operation sees; lanes are little-endian.
 #[allow(dead_code, reason = "some builds have no use for some operations")]
 pub(crate) trait Simd: Copy + Send + Sync {
@@ -29,11 +32,28 @@ pub(crate) trait Simd: Copy + Send + Sync {
     /// The arrangement of activations that this instruction set multiplies fastest with unsigned weights.
     type Dot: Arrangement;
 
+    /// `self`, of which constants (splats and [`Self::constant`]) are made once outside of a loop where they would be made anew in
+    /// every round of it otherwise, of several instructions each.
+    #[inline(always)]
+    fn hold_constants(self) -> Self {
+        self
+    }
+
     fn load(self, from: &Bytes16) -> Self::V;
+    /// A vector that the compiler knows.
+    #[inline(always)]
+    fn constant(self, bytes: &Bytes16) -> Self::V {
+        self.load(bytes)
+    }
     fn store(self, v: Self::V, to: &mut Bytes16);
     /// Four `i16`, sign-extended to `i32`.
     fn load_i16(self, from: &[u8; 8]) -> Self::V;
 
+    /// `lane`, from memory, in all four.
+    #[inline(always)]
+    fn splat(self, lane: &Lane) -> Self::V {
+        self.splat_i32(i32::from_le_bytes(*lane))
+    }
     fn splat_u8(self, x: u8) -> Self::V;
     fn splat_i16(self, x: i16) -> Self::V;
     fn splat_i32(self, x: i32) -> Self::V;
@@ -76,10 +96,10 @@ pub(crate) trait Simd: Copy + Send + Sync {
     /// Byte `i` of the result is byte `indices[i]` of `v`, or 0 where the index is [`ZERO`]. There are no other indices
     /// than 0…15 and [`ZERO`]: instruction sets differ in what they do with them.
     fn lookup(self, v: Self::V, indices: Self::V) -> Self::V;
-    /// [`Self::lookup`] with indices from memory.
+    /// [`Self::lookup`] with indices that the compiler knows.
     #[inline(always)]
     fn swizzle(self, v: Self::V, indices: &Bytes16) -> Self::V {
-        self.lookup(v, self.load(indices))
+        self.lookup(v, self.constant(indices))
     }
     /// 32-bit lanes `a₀ b₀ a₁ b₁`.
     fn zip_low_32(self, a: Self::V, b: Self::V) -> Self::V;

@@ -1,19 +1,33 @@
 //! WebAssembly's 128-bit vectors, with relaxed-simd where the build enables it.
 
 use std::arch::wasm32::*;
+use std::hint::black_box;
 use std::marker::PhantomData;
 
-use super::{Bytes16, Simd};
+use super::{Bytes16, Lane, Simd};
 use crate::dot::Arrangement;
 
 /// `simd128`, and `relaxed-simd` if the module was compiled for it: an engine without them would have refused to
 /// compile the module. `D` is the arrangement of activations.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Simd128<D>(PhantomData<fn() -> D>);
+pub(crate) struct Simd128<D> {
+    /// Zero. The compiler may know that, or not; then it cannot make a constant that was combined with this anew in every round
+    /// of a loop, as it would because it takes one instruction of WebAssembly: engines make two or three of it.
+    zero: v128,
+    arrangement: PhantomData<fn() -> D>,
+}
 
 impl<D> Simd128<D> {
     pub(super) const fn new() -> Self {
-        Self(PhantomData)
+        Self {
+            zero: i32x4(0, 0, 0, 0),
+            arrangement: PhantomData,
+        }
+    }
+
+    #[inline(always)]
+    fn held(self, constant: v128) -> v128 {
+        v128_or(constant, self.zero)
     }
 }
 
@@ -22,9 +36,21 @@ impl<D: Arrangement> Simd for Simd128<D> {
     type Dot = D;
 
     #[inline(always)]
+    fn hold_constants(self) -> Self {
+        Self {
+            zero: i32x4_splat(black_box(0)),
+            ..self
+        }
+    }
+
+    #[inline(always)]
     fn load(self, from: &Bytes16) -> v128 {
         // SAFETY: the reference covers the 16 bytes read, and v128.load needs no alignment.
         unsafe { v128_load(from.as_ptr().cast()) }
+    }
+    #[inline(always)]
+    fn constant(self, bytes: &Bytes16) -> v128 {
+        self.held(self.load(bytes))
     }
     #[inline(always)]
     fn store(self, v: v128, to: &mut Bytes16) {
@@ -38,20 +64,24 @@ impl<D: Arrangement> Simd for Simd128<D> {
     }
 
     #[inline(always)]
+    fn splat(self, lane: &Lane) -> v128 {
+        i32x4_splat(i32::from_le_bytes(*lane))
+    }
+    #[inline(always)]
     fn splat_u8(self, x: u8) -> v128 {
-        u8x16_splat(x)
+        self.held(u8x16_splat(x))
     }
     #[inline(always)]
     fn splat_i16(self, x: i16) -> v128 {
-        i16x8_splat(x)
+        self.held(i16x8_splat(x))
     }
     #[inline(always)]
     fn splat_i32(self, x: i32) -> v128 {
-        i32x4_splat(x)
+        self.held(i32x4_splat(x))
     }
     #[inline(always)]
     fn splat_f32(self, x: f32) -> v128 {
-        f32x4_splat(x)
+        self.held(f32x4_splat(x))
     }
     #[inline(always)]
     fn broadcast<const LANE: usize>(self, v: v128) -> v128 {

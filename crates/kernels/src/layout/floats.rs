@@ -154,7 +154,7 @@ impl<E: Encoding> Layout for Interleaved<E> {
     fn dot<S: Simd>(s: S, block: &Self::Block, acts: &Self::Row<S>, acc: S::V) -> S::V {
         let columns = E::columns(s, block).into_iter().zip(&acts.values);
         columns.fold(acc, |acc, (w, x)| {
-            s.add_f32(acc, s.mul_f32(w, s.load(&x[0])))
+            s.add_f32(acc, s.mul_f32(w, s.splat(&x[0])))
         })
     }
 
@@ -174,7 +174,7 @@ impl<E: Encoding> Layout for Interleaved<E> {
             for (w, x) in panel.iter().zip(&acts.values) {
                 let w = [s.load(&w[0]), s.load(&w[1])];
                 for (col, x) in x.iter().enumerate() {
-                    let x = s.load(x);
+                    let x = s.splat(x);
                     acc[0][col] = s.add_f32(acc[0][col], s.mul_f32(w[0], x));
                     acc[1][col] = s.add_f32(acc[1][col], s.mul_f32(w[1], x));
                 }

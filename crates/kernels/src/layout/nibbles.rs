@@ -16,6 +16,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 use super::tile::{Panel32, tile32};
 use super::{Codec, GROUP, Layout, PANEL, Sums, widen_half};
 use crate::Format;
+use crate::decode::dot_side_by_side;
 use crate::dot::{Arrangement, ByteForm, DotForm, NibbleForm, as_bytes, set_row, widen_pairs};
 use crate::format::BLOCK;
 use crate::isa::{Bytes16, Simd};
@@ -261,6 +262,41 @@ where
     }
 }
 
+impl<const MIN: usize, const HIGH: usize> Nibbles<MIN, HIGH>
+where
+    Weights<HIGH>: Unpack<HIGH>,
+{
+    /// `accs + blocks · acts` for each of the four rows of each block.
+    #[inline(always)]
+    fn dot_blocks<S: Simd, const N: usize>(
+        s: S,
+        blocks: [&Block<MIN, HIGH>; N],
+        acts: &<Self as Layout>::Row<S>,
+        accs: [S::V; N],
+    ) -> [S::V; N] {
+        let mut sums = [Self::start(s, &acts.sum[0]); N];
+        for q in 0..STEPS / 2 {
+            let acts = [&acts.steps[q][0], &acts.steps[q + STEPS / 2][0]];
+            for (sum, block) in sums.iter_mut().zip(blocks) {
+                *sum = Weights::<HIGH>::sub(s, *sum, &block.nibbles[q], &block.high, q, acts);
+            }
+        }
+        let act_scale = s.load(&acts.scale[0]);
+        std::array::from_fn(|n| {
+            let sum = s.to_f32(Self::finish(s, sums[n], &acts.sum[0]));
+            let scale = s.mul_f32(widen_half(s, s.load_i16(&blocks[n].scales)), act_scale);
+            let acc = s.add_f32(accs[n], s.mul_f32(sum, scale));
+            match blocks[n].mins.first() {
+                Some(mins) => {
+                    let min = widen_half(s, s.load_i16(mins));
+                    s.add_f32(acc, s.mul_f32(min, s.load(&acts.total[0])))
+                }
+                None => acc,
+            }
+        })
+    }
+}
+
 impl<const MIN: usize, const HIGH: usize> Layout for Nibbles<MIN, HIGH>
 where
     Weights<HIGH>: Unpack<HIGH>,
@@ -274,24 +310,19 @@ where
 
     #[inline(always)]
     fn dot<S: Simd>(s: S, block: &Self::Block, acts: &Self::Row<S>, acc: S::V) -> S::V {
-        let mut sum = Self::start(s, &acts.sum[0]);
-        for q in 0..STEPS / 2 {
-            let acts = [&acts.steps[q][0], &acts.steps[q + STEPS / 2][0]];
-            sum = Weights::<HIGH>::sub(s, sum, &block.nibbles[q], &block.high, q, acts);
-        }
-        let sum = s.to_f32(Self::finish(s, sum, &acts.sum[0]));
-        let scale = s.mul_f32(
-            widen_half(s, s.load_i16(&block.scales)),
-            s.load(&acts.scale[0]),
-        );
-        let acc = s.add_f32(acc, s.mul_f32(sum, scale));
-        match block.mins.first() {
-            Some(mins) => {
-                let min = widen_half(s, s.load_i16(mins));
-                s.add_f32(acc, s.mul_f32(min, s.load(&acts.total[0])))
-            }
-            None => acc,
-        }
+        let [acc] = Self::dot_blocks(s, [block], acts, [acc]);
+        acc
+    }
+
+    #[inline(always)]
+    fn dot_groups<S: Simd, const N: usize>(
+        s: S,
+        groups: [&[Self::Block]; N],
+        acts: &[Self::Row<S>],
+    ) -> [S::V; N] {
+        dot_side_by_side(s, groups, acts, |blocks, acts, sums| {
+            Self::dot_blocks(s, blocks, acts, sums)
+        })
     }
 
     #[inline(always)]

@@ -12,6 +12,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 use super::tile::{Panel32, tile32};
 use super::{Codec, GROUP, Layout, PANEL, Sums, widen_half};
 use crate::Format;
+use crate::decode::dot_side_by_side;
 use crate::dot::{ByteForm, DotForm, SignedDot, SignedDotForm, set_row};
 use crate::format::BLOCK;
 use crate::isa::{Bytes16, Simd};
@@ -65,23 +66,19 @@ impl Layout for Q8_0 {
 
     #[inline(always)]
     fn dot<S: Simd>(s: S, block: &Self::Block, acts: &Self::Row<S>, acc: S::V) -> S::V {
-        let [acc] = dot_side_by_side(s, [block], acts, [acc]);
+        let [acc] = dot_blocks(s, [block], acts, [acc]);
         acc
     }
 
-    /// Activations are loaded once for all groups.
     #[inline(always)]
     fn dot_groups<S: Simd, const N: usize>(
         s: S,
         groups: [&[Self::Block]; N],
         acts: &[Self::Row<S>],
     ) -> [S::V; N] {
-        let groups = groups.map(|blocks| &blocks[..acts.len()]);
-        let mut sums = [s.splat_f32(0.0); N];
-        for (i, acts) in acts.iter().enumerate() {
-            sums = dot_side_by_side(s, groups.map(|blocks| &blocks[i]), acts, sums);
-        }
-        sums
+        dot_side_by_side(s, groups, acts, |blocks, acts, sums| {
+            dot_blocks(s, blocks, acts, sums)
+        })
     }
 
     #[inline(always)]
@@ -112,7 +109,7 @@ impl Layout for Q8_0 {
 
 /// `accs + blocks · acts` for each of the four rows of each block.
 #[inline(always)]
-fn dot_side_by_side<S: Simd, const N: usize>(
+fn dot_blocks<S: Simd, const N: usize>(
     s: S,
     blocks: [&Block; N],
     acts: &Lanes32<SignedDot<S>>,
@@ -121,7 +118,7 @@ fn dot_side_by_side<S: Simd, const N: usize>(
     // Two sums: four products and their addition take as long as four other instructions, and each waits for the one before.
     let mut sums = [[SignedDot::<S>::start(s, &acts.sum), s.splat_i32(0)]; N];
     for (i, lanes) in acts.steps.iter().enumerate() {
-        let lanes = lanes.map(|lane| s.splat_i32(i32::from_le_bytes(lane)));
+        let lanes = lanes.each_ref().map(|lane| s.splat(lane));
         for (sums, block) in sums.iter_mut().zip(blocks) {
             let sum = &mut sums[i % 2];
             *sum = SignedDot::<S>::sub_vectors(s, *sum, s.load(&block.values[i]), lanes);

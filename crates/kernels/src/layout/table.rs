@@ -16,6 +16,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 use super::tile::{Panel32, tile32};
 use super::{Codec, GROUP, Layout, PANEL, Sums, widen_half};
 use crate::Format;
+use crate::decode::dot_side_by_side;
 use crate::dequantize::{DOUBLED_FP4, UNEVEN};
 use crate::dot::{ByteForm, DotForm, Pod, SignedDot, SignedDotForm, as_bytes, set_row};
 use crate::format::BLOCK;
@@ -83,7 +84,7 @@ impl Table for Fp4 {
             }
             indices
         };
-        let bytes = s.splat_i32(i32::from_le_bytes(*scales));
+        let bytes = s.splat(scales);
         let power = s.shl_i32::<7>(s.swizzle(bytes, &THIRD_BYTES));
         s.mul_f32(power, s.splat_f32(0.5))
     }
@@ -172,21 +173,24 @@ impl<T: Table> Layout for Chosen<T> {
 
     #[inline(always)]
     fn dot<S: Simd>(s: S, block: &Self::Block, acts: &Self::Row<S>, acc: S::V) -> S::V {
-        let table = s.load(&T::WEIGHTS);
-        let mut sum = T::start(s, &acts.sum[0]);
-        for (q, nibbles) in block.nibbles.iter().enumerate() {
-            let [low, high] = choose(s, table, nibbles);
-            sum = T::Dot::sub(s, sum, low, &acts.steps[q][0]);
-            sum = T::Dot::sub(s, sum, high, &acts.steps[q + STEPS / 2][0]);
-        }
-        let sum = s.to_f32(T::Dot::<S>::widen(s, sum));
-        let scale = s.mul_f32(T::scales(s, &block.scales), s.load(&acts.scale[0]));
-        s.add_f32(acc, s.mul_f32(sum, scale))
+        let [acc] = dot_blocks::<S, T, 1>(s, [block], acts, [acc]);
+        acc
+    }
+
+    #[inline(always)]
+    fn dot_groups<S: Simd, const N: usize>(
+        s: S,
+        groups: [&[Self::Block]; N],
+        acts: &[Self::Row<S>],
+    ) -> [S::V; N] {
+        dot_side_by_side(s, groups, acts, |blocks, acts, sums| {
+            dot_blocks::<S, T, N>(s, blocks, acts, sums)
+        })
     }
 
     #[inline(always)]
     fn panel<S: Simd>(s: S, blocks: [&Self::Block; PANEL], to: &mut Self::Panel<S>) {
-        let table = s.load(&T::WEIGHTS);
+        let table = s.constant(&T::WEIGHTS);
         for (half, block) in blocks.into_iter().enumerate() {
             for (q, nibbles) in block.nibbles.iter().enumerate() {
                 let [low, high] = choose(s, table, nibbles);
@@ -212,4 +216,29 @@ impl<T: Table> Layout for Chosen<T> {
             |acc, _| T::Dot::<S>::widen(s, acc),
         );
     }
+}
+
+/// `accs + blocks · acts` for each of the four rows of each block.
+#[inline(always)]
+fn dot_blocks<S: Simd, T: Table, const N: usize>(
+    s: S,
+    blocks: [&Block<T::Scales>; N],
+    acts: &Block32<<T::Dot<S> as DotForm>::Step, 1>,
+    accs: [S::V; N],
+) -> [S::V; N] {
+    let table = s.constant(&T::WEIGHTS);
+    let mut sums = [T::start(s, &acts.sum[0]); N];
+    for q in 0..STEPS / 2 {
+        for (sum, block) in sums.iter_mut().zip(blocks) {
+            let [low, high] = choose(s, table, &block.nibbles[q]);
+            *sum = T::Dot::sub(s, *sum, low, &acts.steps[q][0]);
+            *sum = T::Dot::sub(s, *sum, high, &acts.steps[q + STEPS / 2][0]);
+        }
+    }
+    let act_scale = s.load(&acts.scale[0]);
+    std::array::from_fn(|n| {
+        let sum = s.to_f32(T::Dot::<S>::widen(s, sums[n]));
+        let scale = s.mul_f32(T::scales(s, &blocks[n].scales), act_scale);
+        s.add_f32(accs[n], s.mul_f32(sum, scale))
+    })
 }
