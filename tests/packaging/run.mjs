@@ -68,7 +68,7 @@ async function answers(folder, headers = {}, expected = ALONE) {
 }
 
 /** Loads the app with the wishes of `expected`, and sees to it that it gets what is expected, and answers. */
-async function answersAt(address, { wishes = {}, threads, variant, complaints: harmless = /^$/ } = ALONE) {
+async function answersAt(address, { wishes = {}, threads, reason = /./, variant, complaints: harmless = /^$/ } = ALONE) {
   const context = await browser.newContext();
   try {
     const page = await context.newPage();
@@ -86,6 +86,7 @@ async function answersAt(address, { wishes = {}, threads, variant, complaints: h
     assert(outcome.text.length > 0 && outcome.finish === "length", `unexpected answer: ${JSON.stringify(outcome)}`);
     assert(outcome.completion_tokens === 3, `asked for 3 tokens, got ${outcome.completion_tokens}`);
     assert(variant.test(outcome.variant), `the ${outcome.variant} build was chosen`);
+    assert(reason.test(outcome.threadsReason), `threads: ${outcome.threadsReason}`);
     assert(threads === outcome.threads, `${threads} threads were expected, there are ${outcome.threads}: ${outcome.threadsReason}`);
     return `${outcome.variant} build, threads: ${outcome.threads} (${outcome.threadsReason}), ${JSON.stringify(outcome.text)}`;
   } finally {
@@ -169,7 +170,7 @@ const steps = {
     const folder = await plainPage("fallback");
     const installed = join(folder, "node_modules/minnow-llm");
     for (const name of ["compute.simd-threads.js", "compute.relaxed-threads.js"]) await rm(join(installed, name));
-    return answers(folder, ISOLATION, { ...ALONE, wishes: { threads: 2 }, complaints: /404/ });
+    return answers(folder, ISOLATION, { ...TOGETHER, threads: 1, reason: /^2 could not be started: /, complaints: /404/ });
   },
 
   "Vite's build answers": async () => {

@@ -57,6 +57,8 @@ pub struct Crew {
     bedroom: Mutex<()>,
     /// Threads that take part in jobs, the caller included; see [`Threads::limit`].
     active: AtomicUsize,
+    /// Threads that are there or may still come, the caller included.
+    places: AtomicUsize,
     /// Workers that have come. They are numbered from 1; the caller is thread 0.
     arrived: AtomicUsize,
     /// Rung when `active` has changed.
@@ -76,6 +78,7 @@ impl Crew {
             bell: Condvar::new(),
             bedroom: Mutex::new(()),
             active: AtomicUsize::new(threads),
+            places: AtomicUsize::new(threads),
             arrived: AtomicUsize::new(0),
             recall: Condvar::new(),
         }
@@ -162,6 +165,13 @@ impl Crew {
         self.door.fetch_sub(1, Ordering::Release);
     }
 
+    /// Gives up a place of a worker that will not come. To be called between jobs, by the thread that publishes them.
+    pub fn lose(&self) {
+        let places = self.places.load(Ordering::Relaxed).saturating_sub(1).max(1);
+        self.places.store(places, Ordering::Relaxed);
+        self.active.fetch_min(places, Ordering::SeqCst);
+    }
+
     /// Sleeps until the limit lets worker `number` take part again, or the crew is dismissed.
     fn rest(&self, number: usize) {
         let mut bed = self.bedroom.lock().unwrap_or_else(PoisonError::into_inner);
@@ -194,7 +204,6 @@ impl Crew {
 #[derive(Debug)]
 pub struct Threads {
     crew: Arc<Crew>,
-    threads: usize,
     /// Held while a job runs, so that a call from elsewhere falls back to its own thread.
     busy: Mutex<()>,
     handles: Vec<JoinHandle<()>>,
@@ -207,7 +216,7 @@ impl Threads {
     /// If the operating system refuses a thread.
     pub fn spawn(threads: usize) -> std::io::Result<Self> {
         let (mut pool, crew) = Self::unstaffed(threads);
-        for index in 1..pool.threads {
+        for index in 1..pool.threads() {
             let crew = Arc::clone(&crew);
             let name = format!("compute-{index}");
             pool.handles.push(
@@ -226,7 +235,6 @@ impl Threads {
         let crew = Arc::new(Crew::new(threads));
         let pool = Self {
             crew: Arc::clone(&crew),
-            threads,
             busy: Mutex::new(()),
             handles: Vec::new(),
         };
@@ -236,7 +244,7 @@ impl Threads {
     /// From the next job on, lets `threads` threads take part, the caller included: at least 1, at most all there are.
     /// The others sleep, and no job wakes them.
     pub fn limit(&self, threads: usize) {
-        let threads = threads.clamp(1, self.threads);
+        let threads = threads.clamp(1, self.crew.places.load(Ordering::Relaxed));
         self.crew.active.store(threads, Ordering::SeqCst);
         self.crew.recall();
     }
@@ -425,6 +433,20 @@ mod tests {
             }))
         });
         assert!(result.is_err());
+        assert_eq!(sums(&pool, 3), [1, 2, 3]);
+    }
+
+    #[test]
+    fn places_of_workers_that_will_not_come_are_given_up() {
+        let (pool, crew) = Threads::unstaffed(3);
+        crew.lose();
+        assert_eq!(pool.threads(), 2);
+        pool.limit(1);
+        pool.limit(3);
+        assert_eq!(pool.threads(), 2);
+        crew.lose();
+        crew.lose();
+        assert_eq!(pool.threads(), 1);
         assert_eq!(sums(&pool, 3), [1, 2, 3]);
     }
 

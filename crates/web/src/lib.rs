@@ -38,4 +38,4 @@ pub use settings::{EngineSettings, FetchSettings, KvCache};
 pub use store::{
     ModelExport, clear_models, export_model, list_models, remove_model, storage_usage, verify_model,
 };
-pub use threads::{compiled_module, compute, compute_failed, use_threads};
+pub use threads::{compiled_module, compute, compute_failed, lose_thread, use_threads};

@@ -41,6 +41,14 @@ pub fn compute() {
     }
 }
 
+/// Says that one of the workers of [`use_threads`] will not come.
+#[wasm_bindgen(js_name = loseThread)]
+pub fn lose_thread() {
+    if let Some(crew) = crew() {
+        crew.lose();
+    }
+}
+
 /// Tells the engine that this worker's [`compute`] ended in a trap, so that it does not wait for its part.
 #[wasm_bindgen(js_name = computeFailed)]
 pub fn compute_failed() {

@@ -30,9 +30,12 @@ export class WorkerClient<A extends Api> {
   #lastId = 0;
   #ended: MinnowError | undefined;
   #onIdle: (() => void) | undefined;
+  readonly #onEnd: () => void;
 
-  constructor(worker: Worker) {
+  /** `onEnd` is called when the worker is ended. */
+  constructor(worker: Worker, onEnd: () => void) {
     this.#worker = worker;
+    this.#onEnd = onEnd;
     worker.onmessage = ({ data }: MessageEvent<FromWorker>) => this.#receive(data);
     worker.onerror = (event) => {
       event.preventDefault();
@@ -87,7 +90,7 @@ export class WorkerClient<A extends Api> {
       }
     }
     if (this.#pending.size > 0) await new Promise<void>((resolve) => (this.#onIdle = resolve));
-    this.#worker.terminate();
+    this.#end();
   }
 
   #post(message: ToWorker, transfer: Transferable[] = []): void {
@@ -114,9 +117,14 @@ export class WorkerClient<A extends Api> {
   /** Ends the worker at once; calls under way and later ones are rejected with `error`. */
   crash(error: MinnowError): void {
     this.#ended ??= error;
-    this.#worker.terminate();
+    this.#end();
     for (const pending of this.#pending.values()) pending.reject(error);
     this.#pending.clear();
     this.#idle();
+  }
+
+  #end(): void {
+    this.#worker.terminate();
+    this.#onEnd();
   }
 }

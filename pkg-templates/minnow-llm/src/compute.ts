@@ -1,36 +1,43 @@
 // What runs in a worker that computes beside the one of `worker.ts`: the same module, on the same memory.
 
-/** What the engine's worker sends, once. */
+import { crashReport } from "./crash.js";
+import type { ErrorReport } from "./wasm/simd/minnow.js";
+
+/** What such a worker is sent, once. */
 export interface Invitation {
   module: WebAssembly.Module;
   memory: WebAssembly.Memory;
 }
+
+/** What it tells the page: that it has begun, and why it stopped if it did before its end. */
+export type FromCompute = "joined" | ErrorReport;
 
 /** What a compute worker calls of its module. */
 export interface Computing {
   initSync(invitation: Invitation): unknown;
   compute(): void;
   computeFailed(): void;
+  failedAllocation(): number;
 }
 
 /** The part of a worker's global scope that is used; TypeScript's own type excludes the page's. */
 interface ComputeScope {
   onmessage: ((event: MessageEvent<Invitation>) => void) | null;
-  postMessage(message: "ready"): void;
+  postMessage(message: FromCompute): void;
   close(): void;
 }
 
-/** Waits for the invitation, says when it has started, and computes until the model is dropped. */
+/** Waits for the invitation, and computes until the model is dropped. */
 export function join(wasm: Computing): void {
   const scope = self as unknown as ComputeScope;
   scope.onmessage = ({ data }) => {
     wasm.initSync(data);
-    scope.postMessage("ready");
+    scope.postMessage("joined");
     try {
       wasm.compute();
     } catch (cause) {
       wasm.computeFailed();
-      throw cause;
+      scope.postMessage(crashReport(wasm, cause));
     }
     scope.close();
   };

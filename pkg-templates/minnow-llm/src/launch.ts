@@ -2,24 +2,30 @@
 
 import { type Choice, type Variant, type Wishes, choose, hasThreads } from "./capabilities.js";
 import { WorkerClient } from "./client.js";
+import { Crew } from "./crew.js";
 import { MinnowError } from "./errors.js";
 import type { WorkerApi } from "./worker.js";
 
-/** A worker that is ready, and how it came to be this one. */
-export interface Launched extends Choice {
+/** A worker that is ready. */
+export interface Launched {
   client: WorkerClient<WorkerApi>;
+  /** Those that compute beside it: they come while it is at work already, … */
+  crew: Crew;
+  /** … and this says so when one will not. */
+  choice: Choice;
 }
 
 /** Starts a worker to run a model in. */
 export async function launch(wishes: Wishes, signal?: AbortSignal): Promise<Launched> {
   const choice = chosen(wishes);
+  const { threads } = choice;
   try {
-    return await started(choice, choice.threads, signal);
+    return await started(choice, threads, signal);
   } catch (error) {
     const single = singleThreaded(choice.variant);
     if (wishes.variant || single === choice.variant || signal?.aborted) throw error;
     const reason = error instanceof Error ? error.message : String(error);
-    return started({ ...choice, variant: single, threads: 1, threadsReason: `${choice.threads} could not be started: ${reason}` }, 1, signal);
+    return started({ ...choice, variant: single, threads: 1, threadsReason: `${threads} could not be started: ${reason}` }, 1, signal);
   }
 }
 
@@ -42,26 +48,24 @@ function chosen(wishes: Wishes): Choice {
   return { variant, ...rest };
 }
 
-/**
- * What threads may take to start once the module is there, in milliseconds: all that is still to be fetched are two small scripts.
- * But Firefox, where many workers come and go, now and then never runs one, and the worker that started it stands still.
- */
-const THREADS_MS = 8_000;
-
+/** Starts the engine's worker, and beside it those that compute on its memory: nothing waits for them. */
 async function started(choice: Choice, threads: number, signal?: AbortSignal): Promise<Launched> {
-  const client = new WorkerClient<WorkerApi>(createWorker(choice.variant));
-  let late: ReturnType<typeof setTimeout> | undefined;
-  const onEvent = () => {
-    late = setTimeout(() => client.crash(new MinnowError("worker_crashed", `the threads did not start within ${THREADS_MS / 1000} s; load the model again`)), THREADS_MS);
-  };
+  const crew = new Crew({
+    lost(reason) {
+      choice.threads--;
+      choice.threadsReason = `${threads} could not be started: ${reason}`;
+      client.call("loseThread", []).catch(() => {});
+    },
+    crashed: (error) => client.crash(error),
+  });
+  const client = new WorkerClient<WorkerApi>(createWorker(choice.variant), () => crew.end());
   try {
-    await client.call("start", [threads], { signal, onEvent });
-    return { client, ...choice };
+    for (let others = threads - 1; others > 0; others--) crew.add(createComputeWorker(choice.variant));
+    await client.call("start", [threads], { signal, onEvent: (invitation) => crew.invite(invitation) });
+    return { client, crew, choice };
   } catch (error) {
     void client.close(new MinnowError("model_not_loaded", "the worker could not be started"));
     throw error;
-  } finally {
-    clearTimeout(late);
   }
 }
 
@@ -81,4 +85,10 @@ function createWorker(variant: Variant): Worker {
     case "simd":
       return new Worker(new URL("./worker.simd.js", import.meta.url), { type: "module" });
   }
+}
+
+function createComputeWorker(variant: Variant): Worker {
+  return variant === "relaxed-threads"
+    ? new Worker(new URL("./compute.relaxed-threads.js", import.meta.url), { type: "module" })
+    : new Worker(new URL("./compute.simd-threads.js", import.meta.url), { type: "module" });
 }

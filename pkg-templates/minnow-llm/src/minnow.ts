@@ -48,6 +48,9 @@ export interface TemplateOptions {
   templateKwargs?: Record<string, unknown>;
 }
 
+/** What a loaded model waits for threads at most, in milliseconds, to know how many they are. */
+const CREW_MS = 1000;
+
 /** A model, loaded into a worker of its own. */
 export class Minnow implements AsyncDisposable {
   /** The models kept in this browser. */
@@ -90,12 +93,13 @@ export class Minnow implements AsyncDisposable {
     const args = toArguments(source, options);
     // "auto" and nothing are no numbers.
     args[2].tuneThreads = !Number(threads);
-    const { client, ...choice } = await launch({ variant, threads }, signal);
+    const { client, crew, choice } = await launch({ variant, threads }, signal);
     launched(client);
     try {
       const session = await client.call("load", args, { signal, onEvent: onProgress, transfer: toTransfer(source) });
       askToKeep(session.loaded);
-      return new Minnow(client, { ...choice, ...session });
+      await crew.settle(CREW_MS);
+      return new Minnow(client, { ...session, ...choice });
     } catch (error) {
       void client.close(new MinnowError("model_not_loaded", "the model could not be loaded"));
       throw error;

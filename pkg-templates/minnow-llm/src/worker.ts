@@ -1,6 +1,8 @@
 // What runs in the worker: the wasm module, driven step by step. The entries for each variant, such as
 // `worker.simd.ts`, hand it the module they were built with.
 
+import type { Invitation } from "./compute.js";
+import { crashReport } from "./crash.js";
 import type { Repair } from "./models.js";
 import type { Call } from "./rpc.js";
 import { serve } from "./server.js";
@@ -19,8 +21,8 @@ type Module = Omit<typeof Wasm, "default" | "initSync">;
 
 export type WorkerApi = ReturnType<typeof createApi>;
 
-/** Starts the module, to compute on that many threads; `instantiated` is called when it is there, before its other threads are. */
-type Instantiate = (threads: number, instantiated: () => void) => Promise<unknown>;
+/** Starts the module, to compute on that many threads; `invite` is given what the others need, where there are others. */
+type Instantiate = (threads: number, invite: (invitation: Invitation) => void) => Promise<unknown>;
 
 /** Answers the page's calls with `wasm`, which `instantiate` starts. */
 export function start(wasm: Module, instantiate: Instantiate): void {
@@ -28,6 +30,7 @@ export function start(wasm: Module, instantiate: Instantiate): void {
 }
 
 function createApi(wasm: Module, instantiate: Instantiate) {
+  let starting: Promise<unknown> | undefined;
   let session: Session | undefined;
   let runner: Runner | undefined;
   let exporting: ModelExport | undefined;
@@ -37,13 +40,19 @@ function createApi(wasm: Module, instantiate: Instantiate) {
   const loaded = (): Session => session ?? fail({ code: "model_not_loaded", message: "no model is loaded" });
 
   return {
-    /** Instantiates the module and its threads; comes before all other calls. */
-    async start(call: Call<"instantiated">, threads: number): Promise<void> {
+    /** Instantiates the module, and tells the page what other threads need to join it; comes before all other calls. */
+    async start(call: Call<Invitation>, threads: number): Promise<void> {
       try {
-        await instantiate(threads, () => call.emit("instantiated"));
+        await (starting = instantiate(threads, (invitation) => call.emit(invitation)));
       } catch (cause) {
         fail({ code: "unsupported_browser", message: `the WebAssembly module could not be started: ${String(cause)}` });
       }
+    },
+
+    /** One of the other threads will not come. */
+    async loseThread(_: Call): Promise<void> {
+      await starting;
+      wasm.loseThread();
     },
 
     async load(call: Call<Progress>, source: SourceInput, fetching: FetchSettings, engine: EngineSettings): Promise<SessionInfo> {
@@ -189,19 +198,4 @@ function split(source: SourceInput): { addresses: string[]; files: (Blob | Reada
 
 function fail(report: ErrorReport): never {
   throw report;
-}
-
-/** What a trap in the module means. */
-function crashReport(wasm: Module, cause: unknown): ErrorReport {
-  const message = String(cause);
-  let bytes = 0;
-  try {
-    bytes = wasm.failedAllocation();
-  } catch {
-    // The module never started.
-  }
-  if (bytes > 0) {
-    return { code: "out_of_memory", message: `${bytes} bytes could not be allocated: choose a smaller model or context, or close other tabs` };
-  }
-  return { code: "worker_crashed", message: `the engine stopped; load the model again: ${message}` };
 }
