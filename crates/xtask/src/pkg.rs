@@ -26,6 +26,9 @@ pub(crate) const DIST: &str = "dist/minnow-llm";
 const TEMPLATE_FILES: [&str; 2] = ["package.json", "README.md"];
 const ROOT_FILES: [&str; 2] = ["LICENSE-APACHE", "LICENSE-MIT"];
 
+/// What tsc makes of a module of types, which nobody imports.
+const NO_CODE: &[u8] = b"export {};\n";
+
 #[derive(Debug, Default, clap::Args)]
 pub(crate) struct Options {}
 
@@ -71,7 +74,9 @@ pub(crate) fn run(project: &Project, _options: &Options) -> Result<()> {
         fs::read_dir(&compiled).with_context(|| format!("cannot list {}", compiled.display()))?
     {
         let entry = entry?;
-        packaged.push((entry.path(), entry.file_name().into()));
+        if fs::read(entry.path())? != NO_CODE {
+            packaged.push((entry.path(), entry.file_name().into()));
+        }
     }
     packaged.extend(TEMPLATE_FILES.map(|name| (template.join(name), name.into())));
     packaged.extend(ROOT_FILES.map(|name| (project.path(name), name.into())));

@@ -1,6 +1,6 @@
 // What runs in a worker that computes beside the one of `worker.ts`: the same module, on the same memory.
 
-import { crashReport } from "./crash.js";
+import { crashReport } from "./errors.js";
 import type { ErrorReport } from "./wasm/simd/minnow.js";
 
 /** What such a worker is sent, once. */

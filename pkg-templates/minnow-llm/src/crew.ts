@@ -15,9 +15,8 @@ interface Fates {
 /** Refers to its workers for as long as it is there: a browser may end one that nothing refers to, in the middle of its work. */
 export class Crew {
   readonly #fates: Fates;
-  readonly #workers: Worker[] = [];
-  /** For each worker, when it has begun to compute or is lost. */
-  readonly #settled: Promise<void>[] = [];
+  /** With each worker when it has begun to compute or is lost. */
+  readonly #settled = new Map<Worker, Promise<void>>();
 
   constructor(fates: Fates) {
     this.#fates = fates;
@@ -26,35 +25,29 @@ export class Crew {
   add(worker: Worker): void {
     const { lost, crashed } = this.#fates;
     const settled = new Promise<void>((resolve) => {
-      const lose = (reason: string) => {
+      worker.onmessage = ({ data }: MessageEvent<FromCompute>) => (data === "joined" ? resolve() : crashed(MinnowError.from(data)));
+      worker.onerror = worker.onmessageerror = (event: Event) => {
+        event.preventDefault();
         worker.terminate();
-        lost(reason);
+        lost((event as ErrorEvent).message || "a worker's script could not be loaded");
         resolve();
       };
-      worker.onmessage = ({ data }: MessageEvent<FromCompute>) => (data === "joined" ? resolve() : crashed(MinnowError.from(data)));
-      worker.onmessageerror = () => lose("a worker could not be sent the memory to share");
-      worker.onerror = (event) => {
-        event.preventDefault();
-        lose(event.message || "a worker's script could not be loaded");
-      };
     });
-    this.#workers.push(worker);
-    this.#settled.push(settled);
+    this.#settled.set(worker, settled);
   }
 
   /** Has all of them compute. */
   invite(invitation: Invitation): void {
-    for (const worker of this.#workers) worker.postMessage(invitation);
+    for (const worker of this.#settled.keys()) worker.postMessage(invitation);
   }
 
   /** Waits until it is known of each whether it computes, or for so many milliseconds. */
-  async settle(most: number): Promise<void> {
-    const late = new Promise((resolve) => setTimeout(resolve, most));
-    await Promise.race([Promise.all(this.#settled), late]);
+  settle(most: number): Promise<unknown> {
+    return Promise.race([Promise.all(this.#settled.values()), new Promise((resolve) => setTimeout(resolve, most))]);
   }
 
   /** Ends all of them at once. */
   end(): void {
-    for (const worker of this.#workers) worker.terminate();
+    for (const worker of this.#settled.keys()) worker.terminate();
   }
 }

@@ -25,3 +25,16 @@ export class MinnowError extends Error {
 export function invalidRequest(message: string): MinnowError {
   return new MinnowError("invalid_request", message);
 }
+
+/** What a trap in a module means. */
+export function crashReport(wasm: { failedAllocation(): number }, cause: unknown): ErrorReport {
+  let bytes = 0;
+  try {
+    bytes = wasm.failedAllocation();
+  } catch {
+    // The module never started.
+  }
+  return bytes > 0
+    ? { code: "out_of_memory", message: `${bytes} bytes could not be allocated: choose a smaller model or context, or close other tabs` }
+    : { code: "worker_crashed", message: `the engine stopped; load the model again: ${String(cause)}` };
+}

@@ -16,26 +16,24 @@ export interface Launched {
 }
 
 /** Starts a worker to run a model in. */
-export async function launch(wishes: Wishes, signal?: AbortSignal): Promise<Launched> {
+export function launch(wishes: Wishes, signal?: AbortSignal): Promise<Launched> {
   const choice = chosen(wishes);
-  const { threads } = choice;
-  try {
-    return await started(choice, threads, signal);
-  } catch (error) {
-    const single = singleThreaded(choice.variant);
-    if (wishes.variant || single === choice.variant || signal?.aborted) throw error;
-    const reason = error instanceof Error ? error.message : String(error);
-    return started({ ...choice, variant: single, threads: 1, threadsReason: `${threads} could not be started: ${reason}` }, 1, signal);
-  }
+  return startedOrSingle(choice, choice.threads, !wishes.variant, signal);
 }
 
 /** Starts a worker for the model store: the build that a model would run in, so that the module is fetched once, without its threads. */
 export async function launchStore(): Promise<WorkerClient<WorkerApi>> {
-  const choice = chosen({});
+  return (await startedOrSingle(chosen({}), 1, true)).client;
+}
+
+/** Starts a worker; where it has threads and cannot be started, and that `may` be, one of the build without. */
+async function startedOrSingle(choice: Choice, threads: number, may: boolean, signal?: AbortSignal): Promise<Launched> {
   try {
-    return (await started(choice, 1)).client;
-  } catch {
-    return (await started({ ...choice, variant: singleThreaded(choice.variant) }, 1)).client;
+    return await started(choice, threads, signal);
+  } catch (error) {
+    const single = singleThreaded(choice.variant);
+    if (!may || single === choice.variant || signal?.aborted) throw error;
+    return started({ ...choice, variant: single, threads: 1, threadsReason: `${threads} could not be started: ${(error as Error).message}` }, 1, signal);
   }
 }
 

@@ -2,7 +2,7 @@
 // `worker.simd.ts`, hand it the module they were built with.
 
 import type { Invitation } from "./compute.js";
-import { crashReport } from "./crash.js";
+import { crashReport } from "./errors.js";
 import type { Repair } from "./models.js";
 import type { Call } from "./rpc.js";
 import { serve } from "./server.js";
