@@ -3,7 +3,10 @@
 import { crashReport } from "./errors.js";
 import type { ErrorReport } from "./wasm/simd/minnow.js";
 
-/** What such a worker is sent, once. */
+/**
+ * What such a worker is sent by the engine's, once: through a port, because a page that passed it on would keep the memory until it collects
+ * garbage, long after the model has been unloaded.
+ */
 export interface Invitation {
   module: WebAssembly.Module;
   memory: WebAssembly.Memory;
@@ -22,23 +25,28 @@ export interface Computing {
 
 /** The part of a worker's global scope that is used; TypeScript's own type excludes the page's. */
 interface ComputeScope {
-  onmessage: ((event: MessageEvent<Invitation>) => void) | null;
+  onmessage: ((event: MessageEvent<MessagePort>) => void) | null;
   postMessage(message: FromCompute): void;
   close(): void;
 }
 
-/** Waits for the invitation, and computes until the model is dropped. */
+/** Waits for a port and there for the invitation, and computes until the model is dropped. */
 export function join(wasm: Computing): void {
   const scope = self as unknown as ComputeScope;
-  scope.onmessage = ({ data }) => {
-    wasm.initSync(data);
-    scope.postMessage("joined");
-    try {
-      wasm.compute();
-    } catch (cause) {
-      wasm.computeFailed();
-      scope.postMessage(crashReport(wasm, cause));
-    }
-    scope.close();
+  scope.onmessage = ({ data: port }) => {
+    port.onmessage = ({ data }: MessageEvent<Invitation>) => {
+      wasm.initSync(data);
+      scope.postMessage("joined");
+      try {
+        wasm.compute();
+      } catch (cause) {
+        wasm.computeFailed();
+        scope.postMessage(crashReport(wasm, cause));
+      }
+      scope.close();
+    };
+    port.onmessageerror = () => {
+      throw new Error("the memory to share could not be received");
+    };
   };
 }

@@ -1,7 +1,7 @@
 // The workers that compute beside the engine's, on its memory. The page starts them, and not the engine's worker: Firefox now and
 // then does not return from a `new Worker` in a worker, for ever.
 
-import type { FromCompute, Invitation } from "./compute.js";
+import type { FromCompute } from "./compute.js";
 import { MinnowError } from "./errors.js";
 
 /** What may become of a worker. */
@@ -22,7 +22,8 @@ export class Crew {
     this.#fates = fates;
   }
 
-  add(worker: Worker): void {
+  /** Takes a worker in, and gives the port where it waits for its invitation. */
+  add(worker: Worker): MessagePort {
     const { lost, crashed } = this.#fates;
     const settled = new Promise<void>((resolve) => {
       worker.onmessage = ({ data }: MessageEvent<FromCompute>) => (data === "joined" ? resolve() : crashed(MinnowError.from(data)));
@@ -34,11 +35,9 @@ export class Crew {
       };
     });
     this.#settled.set(worker, settled);
-  }
-
-  /** Has all of them compute. */
-  invite(invitation: Invitation): void {
-    for (const worker of this.#settled.keys()) worker.postMessage(invitation);
+    const { port1, port2 } = new MessageChannel();
+    worker.postMessage(port1, [port1]);
+    return port2;
   }
 
   /** Waits until it is known of each whether it computes, or for so many milliseconds. */

@@ -58,8 +58,8 @@ async function started(choice: Choice, threads: number, signal?: AbortSignal): P
   });
   const client = new WorkerClient<WorkerApi>(createWorker(choice.variant), () => crew.end());
   try {
-    for (let others = threads - 1; others > 0; others--) crew.add(createComputeWorker(choice.variant));
-    await client.call("start", [threads], { signal, onEvent: (invitation) => crew.invite(invitation) });
+    const ports = Array.from({ length: threads - 1 }, () => crew.add(createComputeWorker(choice.variant)));
+    await client.call("start", [ports], { signal, transfer: ports });
     return { client, crew, choice };
   } catch (error) {
     void client.close(new MinnowError("model_not_loaded", "the worker could not be started"));

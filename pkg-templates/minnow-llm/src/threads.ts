@@ -15,14 +15,15 @@ export interface Shareable {
 }
 
 /**
- * Instantiates the module of `address` on shared memory, to compute on `threads` threads, this worker's included; `invite` is
- * given what the others need to join it, which they may do at any time. Fails where memory is not granted.
+ * Instantiates the module of `address` on shared memory, to compute on this thread and those that wait at the `ports`: they come when
+ * they come. Fails where memory is not granted.
  */
-export async function startShared(wasm: Shareable, address: URL, threads: number, invite: (invitation: Invitation) => void): Promise<void> {
+export async function startShared(wasm: Shareable, address: URL, ports: MessagePort[]): Promise<void> {
   const memory = sharedMemory();
   await wasm.default({ module_or_path: address, memory });
-  wasm.useThreads(threads);
-  invite({ module: wasm.compiledModule(), memory });
+  wasm.useThreads(ports.length + 1);
+  const invitation: Invitation = { module: wasm.compiledModule(), memory };
+  for (const port of ports) port.postMessage(invitation);
 }
 
 /** Memory that workers can share; its greatest size is reserved at once, and not every device grants it. */

@@ -4,4 +4,4 @@ import * as wasm from "./wasm/relaxed-threads/minnow.js";
 
 const address = new URL("./wasm/relaxed-threads/minnow_bg.wasm", import.meta.url);
 
-start(wasm, (threads, invite) => startShared(wasm, address, threads, invite));
+start(wasm, (ports) => startShared(wasm, address, ports));

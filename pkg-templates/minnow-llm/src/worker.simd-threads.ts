@@ -4,4 +4,4 @@ import * as wasm from "./wasm/simd-threads/minnow.js";
 
 const address = new URL("./wasm/simd-threads/minnow_bg.wasm", import.meta.url);
 
-start(wasm, (threads, invite) => startShared(wasm, address, threads, invite));
+start(wasm, (ports) => startShared(wasm, address, ports));

@@ -1,7 +1,6 @@
 // What runs in the worker: the wasm module, driven step by step. The entries for each variant, such as
 // `worker.simd.ts`, hand it the module they were built with.
 
-import type { Invitation } from "./compute.js";
 import { crashReport } from "./errors.js";
 import type { Repair } from "./models.js";
 import type { Call } from "./rpc.js";
@@ -21,8 +20,8 @@ type Module = Omit<typeof Wasm, "default" | "initSync">;
 
 export type WorkerApi = ReturnType<typeof createApi>;
 
-/** Starts the module, to compute on that many threads; `invite` is given what the others need, where there are others. */
-type Instantiate = (threads: number, invite: (invitation: Invitation) => void) => Promise<unknown>;
+/** Starts the module, to compute on this thread and those that wait at the ports. */
+type Instantiate = (ports: MessagePort[]) => Promise<unknown>;
 
 /** Answers the page's calls with `wasm`, which `instantiate` starts. */
 export function start(wasm: Module, instantiate: Instantiate): void {
@@ -40,10 +39,10 @@ function createApi(wasm: Module, instantiate: Instantiate) {
   const loaded = (): Session => session ?? fail({ code: "model_not_loaded", message: "no model is loaded" });
 
   return {
-    /** Instantiates the module, and tells the page what other threads need to join it; comes before all other calls. */
-    async start(call: Call<Invitation>, threads: number): Promise<void> {
+    /** Instantiates the module, and invites the threads that wait at the ports; comes before all other calls. */
+    async start(_: Call, ports: MessagePort[]): Promise<void> {
       try {
-        await (starting = instantiate(threads, (invitation) => call.emit(invitation)));
+        await (starting = instantiate(ports));
       } catch (cause) {
         fail({ code: "unsupported_browser", message: `the WebAssembly module could not be started: ${String(cause)}` });
       }
