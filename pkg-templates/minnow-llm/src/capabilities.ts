@@ -137,7 +137,7 @@ function chooseThreads(wanted: number | "auto", variant: Variant | undefined): [
 }
 
 /** Whether a build computes on several threads. */
-export function hasThreads(variant: Variant): boolean {
+function hasThreads(variant: Variant): boolean {
   return variant.endsWith("-threads");
 }
 

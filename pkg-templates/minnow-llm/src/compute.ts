@@ -46,7 +46,7 @@ export function join(wasm: Computing): void {
       scope.close();
     };
     port.onmessageerror = () => {
-      throw new Error("the memory to share could not be received");
+      throw new Error("no shared memory arrived");
     };
   };
 }

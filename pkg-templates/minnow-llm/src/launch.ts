@@ -1,6 +1,6 @@
 // Starting a worker: the build that suits this browser, or the next best where that one cannot be started.
 
-import { type Choice, type Variant, type Wishes, choose, hasThreads } from "./capabilities.js";
+import { type Choice, type Variant, type Wishes, choose } from "./capabilities.js";
 import { WorkerClient } from "./client.js";
 import { Crew } from "./crew.js";
 import { MinnowError } from "./errors.js";
@@ -15,26 +15,22 @@ export interface Launched {
   choice: Choice;
 }
 
-/** Starts a worker to run a model in. */
-export function launch(wishes: Wishes, signal?: AbortSignal): Promise<Launched> {
+/** Starts a worker to run a model in, with `most` threads at most; of the build without threads where that with them cannot be started. */
+export async function launch(wishes: Wishes, signal?: AbortSignal, most = Infinity): Promise<Launched> {
   const choice = chosen(wishes);
-  return startedOrSingle(choice, choice.threads, !wishes.variant, signal);
+  const threads = Math.min(choice.threads, most);
+  try {
+    return await started(choice, threads, signal);
+  } catch (error) {
+    const single = choice.variant.replace("-threads", "") as Variant;
+    if (wishes.variant || single === choice.variant || signal?.aborted) throw error;
+    return started({ ...choice, variant: single, threads: 1, threadsReason: `${threads} could not be started: ${(error as Error).message}` }, 1, signal);
+  }
 }
 
 /** Starts a worker for the model store: the build that a model would run in, so that the module is fetched once, without its threads. */
 export async function launchStore(): Promise<WorkerClient<WorkerApi>> {
-  return (await startedOrSingle(chosen({}), 1, true)).client;
-}
-
-/** Starts a worker; where it has threads and cannot be started, and that `may` be, one of the build without. */
-async function startedOrSingle(choice: Choice, threads: number, may: boolean, signal?: AbortSignal): Promise<Launched> {
-  try {
-    return await started(choice, threads, signal);
-  } catch (error) {
-    const single = singleThreaded(choice.variant);
-    if (!may || single === choice.variant || signal?.aborted) throw error;
-    return started({ ...choice, variant: single, threads: 1, threadsReason: `${threads} could not be started: ${(error as Error).message}` }, 1, signal);
-  }
+  return (await launch({}, undefined, 1)).client;
 }
 
 function chosen(wishes: Wishes): Choice {
@@ -65,10 +61,6 @@ async function started(choice: Choice, threads: number, signal?: AbortSignal): P
     void client.close(new MinnowError("model_not_loaded", "the worker could not be started"));
     throw error;
   }
-}
-
-function singleThreaded(variant: Variant): Variant {
-  return hasThreads(variant) ? (variant.replace("-threads", "") as Variant) : variant;
 }
 
 /** Bundlers find a worker by these very expressions, with the address written out. */
