@@ -135,9 +135,15 @@ for (const name of browsers) {
     });
 
     test("three tabs download a model once, and those that wait see how far it is", async () => {
-      server.fault(MODEL, { trickle: { bytes: 64 << 10, ms: 4 } });
+      // So slow that nobody comes too late to see something.
+      const line = server.fault(MODEL, { rate: LINE / 20 });
       const pages = [page, await openPage(), await openPage()];
-      const results = await Promise.all(pages.map((page) => mustLoad(MODEL, page)));
+      const loads = Promise.all(pages.map((page) => mustLoad(MODEL, page)));
+      for (const page of pages) {
+        await until("a tab that downloads or waits", async () => (await page.evaluate(() => globalThis.reached))?.stage === "download");
+      }
+      line.rate = LINE;
+      const results = await loads;
       assert.equal(server.bytesSent(MODEL), MODEL_BYTES);
       assert.deepEqual(results.map(({ loaded }) => loaded.downloaded).sort((a, b) => a - b), [0, 0, MODEL_BYTES]);
       for (const { progress } of results) {
