@@ -179,6 +179,8 @@ pub(super) fn build(project: &Project, variant: &Variant, template: &Path) -> Re
     }
     run(project
         .command(bindgen)
+        // Workers say where the module is, in a form that bundlers find.
+        .arg("--omit-default-module-path")
         .args(["--target", "web", "--out-name", "minnow", "--out-dir"])
         .arg(&folder)
         .arg(&compiled))?;
