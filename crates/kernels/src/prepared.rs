@@ -5,9 +5,10 @@
 //! counts as zero; a block with an infinite or undefined value has an undefined scale (NaN) and zero bytes, so that
 //! its outputs are NaN whatever the instruction set.
 //!
-//! What inner loops read once for each step is a lane, which is repeated over a vector as it is loaded: that takes no instruction more,
-//! and activations stay in the first-level cache beside the weights that pass. What is read once a block is repeated already. `COLS` rows of activations (columns of the product) lie side by side: one for matrix–vector
-//! products, [`TILE`] for tiles.
+//! What inner loops read once for each step is a lane, which is repeated over a vector as it is loaded: that is one
+//! instruction, as a plain load is, and activations stay in the first-level cache beside the weights that pass. What is
+//! read once for each block is repeated already. `COLS` rows of activations (columns of the product) lie side by side:
+//! one for matrix–vector products, [`TILE`] for tiles.
 
 use std::marker::PhantomData;
 
