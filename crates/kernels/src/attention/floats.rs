@@ -12,7 +12,9 @@ use zerocopy::{FromBytes, IntoBytes};
 
 use super::rows::{TILE, TILES, TileScores, TileSums};
 use crate::isa::Simd;
-use crate::kv::{BLOCK, FloatBlock, LANES, MAX_HEAD_LENGTH, PLACED, Panels, place_f16, place_half};
+use crate::kv::{
+    BLOCK, F16_MASK, FloatBlock, LANES, MAX_HEAD_LENGTH, PLACED, Panels, place_f16, place_half_with,
+};
 
 /// What a tile of rows multiplies consecutive columns of panels by.
 type Factors = [[f32; BLOCK]; TILE];
@@ -188,52 +190,48 @@ fn each<S: Simd, T: Stored, const R: usize, const P: usize>(
     columns: std::ops::Range<usize>,
     sums: Sums,
 ) {
+    let Sums { values, stride } = sums;
     let count = panels.len() / steps;
     let mut first = 0;
     while first < count {
-        let panel = |p: usize| &panels[p * steps..][columns.clone()];
-        let sums = Sums {
-            values: &mut sums.values[first * LANES..],
-            stride: sums.stride,
-        };
+        let panels = &panels[first * steps + columns.start..];
+        let sums = &mut values[first * LANES..];
         if P > 1 && count - first >= P {
-            let panels = std::array::from_fn::<_, P, _>(|p| panel(first + p));
-            product::<S, T, R, P>(s, factors, panels, sums);
+            product::<S, T, R, P>(s, factors, panels, steps, columns.len(), sums, stride);
             first += P;
         } else {
-            product::<S, T, R, 1>(s, factors, [panel(first)], sums);
+            product::<S, T, R, 1>(s, factors, panels, steps, columns.len(), sums, stride);
             first += 1;
         }
     }
 }
 
+/// `sums[r · stride + 8p + j] += Σₖ factors[r][k] · panels[p · steps + k][j]` for the first `columns` k.
 // Out of line in WebAssembly, where a call costs little and engines allocate registers better in small functions; natively a function
-// that is not inlined would not be compiled for its caller's instruction set.
+// that is not inlined would not be compiled for its caller's instruction set. Arguments are plain numbers: what is in memory would be
+// read in other pieces than it was written in, which takes a processor long.
 #[cfg_attr(target_arch = "wasm32", inline(never))]
 #[cfg_attr(not(target_arch = "wasm32"), inline(always))]
 fn product<S: Simd, T: Stored, const R: usize, const P: usize>(
     s: S,
     factors: &Factors,
-    panels: [&[[T; LANES]]; P],
-    sums: Sums,
+    panels: &[[T; LANES]],
+    steps: usize,
+    columns: usize,
+    sums: &mut [f32],
+    stride: usize,
 ) {
-    let columns = panels[0].len().min(BLOCK);
-    let panels = panels.map(|panel| &panel[..columns]);
-    let at = |r: usize, p: usize| r * sums.stride + p * LANES;
+    let mask = s.hold_constants().splat_i32(F16_MASK);
+    let columns = columns.min(BLOCK);
+    let panels: [_; P] = std::array::from_fn(|p| &panels[p * steps..][..columns]);
+    let at = |r: usize, p: usize| r * stride + p * LANES;
     let mut local: [[[S::V; 2]; R]; P] = std::array::from_fn(|p| {
-        std::array::from_fn(|r| {
-            load(
-                s,
-                sums.values[at(r, p)..]
-                    .first_chunk()
-                    .expect("a panel's sums"),
-            )
-        })
+        std::array::from_fn(|r| load(s, sums[at(r, p)..].first_chunk().expect("a panel's sums")))
     });
     for k in 0..columns {
         let factors = std::array::from_fn::<_, R, _>(|r| s.splat_f32(factors[r][k]));
         for (panel, local) in panels.iter().zip(&mut local) {
-            let column = T::widen(s, &panel[k]);
+            let column = T::widen(s, mask, &panel[k]);
             for (factor, sums) in factors.iter().zip(local) {
                 for (sum, value) in sums.iter_mut().zip(column) {
                     *sum = s.add_f32(*sum, s.mul_f32(*factor, value));
@@ -243,7 +241,7 @@ fn product<S: Simd, T: Stored, const R: usize, const P: usize>(
     }
     for (p, local) in local.iter().enumerate() {
         for (r, &local) in local.iter().enumerate() {
-            let sums = sums.values[at(r, p)..].first_chunk_mut::<LANES>();
+            let sums = sums[at(r, p)..].first_chunk_mut::<LANES>();
             store(s, local, sums.expect("a panel's sums"));
         }
     }
@@ -251,23 +249,25 @@ fn product<S: Simd, T: Stored, const R: usize, const P: usize>(
 
 /// A stored value that takes few instructions to convert.
 trait Stored: Copy {
-    /// A column of a panel as floats; of halves, divided by [`PLACED`].
-    fn widen<S: Simd>(s: S, column: &[Self; LANES]) -> [S::V; 2];
+    /// A column of a panel as floats; of halves, divided by [`PLACED`]. `mask` is [`F16_MASK`], repeated.
+    fn widen<S: Simd>(s: S, mask: S::V, column: &[Self; LANES]) -> [S::V; 2];
 }
 
 impl Stored for f32 {
     #[inline(always)]
-    fn widen<S: Simd>(s: S, column: &[f32; LANES]) -> [S::V; 2] {
+    fn widen<S: Simd>(s: S, _: S::V, column: &[f32; LANES]) -> [S::V; 2] {
         load(s, column)
     }
 }
 
 impl Stored for f16 {
     #[inline(always)]
-    fn widen<S: Simd>(s: S, column: &[f16; LANES]) -> [S::V; 2] {
+    fn widen<S: Simd>(s: S, mask: S::V, column: &[f16; LANES]) -> [S::V; 2] {
         let bits = column.reinterpret_cast();
         let fours = <[[u8; 8]; 2]>::ref_from_bytes(bits.as_bytes()).expect("two times four halves");
-        fours.each_ref().map(|four| place_half(s, s.load_i16(four)))
+        fours
+            .each_ref()
+            .map(|four| place_half_with(s, mask, s.load_i16(four)))
     }
 }
 

@@ -117,9 +117,9 @@ impl Head<'_> {
         let first = seen.start.max(split * SPLIT) / BLOCK;
         let end = seen.end.min((split + 1) * SPLIT).div_ceil(BLOCK);
         for block in first..end {
-            if block + 1 < seen.end.div_ceil(BLOCK) {
-                self.touch(s, block + 1);
-            }
+            self.touch(s, block);
+        }
+        for block in first..end {
             let visible = BLOCK.min(seen.end - block * BLOCK);
             rows.take_in(s, self.block(block), block * BLOCK, visible, &self.scoring);
         }

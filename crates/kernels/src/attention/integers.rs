@@ -7,21 +7,25 @@
 //! integer i of 15 bits, u being the largest `w b` of the block / 32767, and `Σ w v ≈ u Σ i j`, the sum over the tokens of the block
 //! being exact. Weights are relative to the largest score of the block, whatever it is in relation to those of other blocks.
 
+use std::hint::black_box;
+
 use zerocopy::{FromBytes, IntoBytes};
 
 use super::floats::{load, store, tiles};
-use super::rows::{Correction, TILE, TILES, TileScores, TileSums};
+use super::rows::{Correction, TILE, TILES, TileScores, TileSums, vectors};
 use crate::isa::{Bytes16, Simd};
 use crate::kv::{BLOCK, ByteBlock, LANES, MAX_HEAD_LENGTH, STEP, Step, widen_f16};
 use crate::prepared::{ROUNDER, quantize_to};
-use crate::softmax;
 
 /// Steps of 32 consecutive values.
 const STEPS: usize = BLOCK / STEP;
 
-/// What a row multiplies 32 consecutive values by: for each step two 16-bit integers for bytes 0 and 2 of a lane; then for each step
-/// those for bytes 1 and 3. Side by side they would be loaded together, as 64 bits, and taken apart again.
+/// What a row multiplies 32 consecutive values by: for each step two 16-bit integers for the first two bytes of a lane; then for each
+/// step those for the last two.
 type Factors = [[i32; STEPS]; 2];
+
+/// Factors of the rows of a tile.
+type TileFactors = [Factors; TILE];
 
 /// Channels of a query or value, cut into 32.
 const GROUPS: usize = MAX_HEAD_LENGTH / BLOCK;
@@ -35,7 +39,7 @@ const WORD: u32 = 0xffff;
 /// 32 channels of the queries of a tile.
 #[derive(Debug, Clone, Copy)]
 struct Group {
-    factors: [Factors; TILE],
+    factors: TileFactors,
     scales: [f32; TILE],
 }
 
@@ -46,24 +50,27 @@ impl Group {
     };
 }
 
-/// Quantized queries of up to [`TILES`] tiles.
+/// Quantized queries of up to [`TILES`] tiles, and room for the quantized weights of one.
 #[derive(Debug)]
 pub(super) struct Queries {
     tiles: Box<[[Group; GROUPS]; TILES]>,
+    weights: Box<TileFactors>,
 }
 
 impl Queries {
     pub(super) fn new() -> Self {
         Self {
             tiles: Box::new([[Group::NONE; GROUPS]; TILES]),
+            weights: Box::new([[[0; STEPS]; 2]; TILE]),
         }
     }
 
     /// Bytes beside the structure.
     pub(super) fn bytes() -> usize {
-        size_of::<[[Group; GROUPS]; TILES]>()
+        size_of::<[[Group; GROUPS]; TILES]>() + size_of::<TileFactors>()
     }
 
+    /// Sets the query of a row.
     #[inline(always)]
     pub(super) fn set(&mut self, row: usize, query: &[f32]) {
         let (groups, row) = (&mut self.tiles[row / TILE], row % TILE);
@@ -71,11 +78,14 @@ impl Queries {
             let mut integers = [0; BLOCK];
             let integers = &mut integers[..channels.len()];
             group.scales[row] = quantize_to(LARGEST, channels, integers, |integer| integer & WORD);
-            let [even, odd] = &mut group.factors[row];
-            let words = even.iter_mut().zip(odd).zip(integers.as_chunks::<STEP>().0);
-            for ((even, odd), [a, b, c, d]) in words {
-                *even = (a | c << 16).cast_signed();
-                *odd = (b | d << 16).cast_signed();
+            let [first, last] = &mut group.factors[row];
+            let words = first
+                .iter_mut()
+                .zip(last)
+                .zip(integers.as_chunks::<STEP>().0);
+            for ((first, last), [a, b, c, d]) in words {
+                *first = (a | b << 16).cast_signed();
+                *last = (c | d << 16).cast_signed();
             }
         }
     }
@@ -98,6 +108,29 @@ impl Queries {
             }
         }
     }
+
+    /// Adds the values of a block to the sums of the first `count` rows, as weights and corrections say.
+    #[inline(always)]
+    pub(super) fn accumulate<S: Simd>(
+        &mut self,
+        s: S,
+        count: usize,
+        block: ByteBlock,
+        weights: &[TileScores; TILES],
+        corrections: &[[Correction; TILE]; TILES],
+        sums: &mut [TileSums; TILES],
+    ) {
+        let all = tiles(count).zip(weights).zip(corrections).zip(sums);
+        for (((rows, weights), corrections), sums) in all {
+            let factors = &mut *self.weights;
+            match rows {
+                1 => accumulate_rows::<S, 1>(s, block, weights, corrections, factors, sums),
+                2 => accumulate_rows::<S, 2>(s, block, weights, corrections, factors, sums),
+                3 => accumulate_rows::<S, 3>(s, block, weights, corrections, factors, sums),
+                _ => accumulate_rows::<S, 4>(s, block, weights, corrections, factors, sums),
+            }
+        }
+    }
 }
 
 // Out of line in WebAssembly for the sake of register allocation, as in `super::floats`.
@@ -109,14 +142,13 @@ fn score_rows<S: Simd, const R: usize>(
     groups: &[Group; GROUPS],
     scores: &mut TileScores,
 ) {
-    let panels = block.keys.chunks_exact(block.key_length / STEP);
-    for (panel, steps) in panels.enumerate() {
-        let mut scores = scores
-            .each_mut()
-            .map(|scores| &mut scores.as_chunks_mut().0[panel]);
+    // Opaque, so that the loop over steps is not unrolled: all factors would be loaded before it, and spilled.
+    let per_group = black_box(STEPS);
+    let per_panel = block.key_length / STEP;
+    for (panel, steps) in block.keys.chunks_exact(per_panel).enumerate() {
         let mut sums = [[s.splat_f32(0.0); 2]; R];
         let groups = groups.iter().zip(block.key_scales);
-        for (steps, (group, key_scales)) in steps.chunks(STEPS).zip(groups) {
+        for (steps, (group, key_scales)) in steps.chunks(per_group).zip(groups) {
             let products = products::<S, R>(s, steps, &group.factors);
             let mut floats = [0.0; LANES];
             widen_f16(s, &key_scales[panel * LANES..][..LANES], &mut floats);
@@ -130,56 +162,32 @@ fn score_rows<S: Simd, const R: usize>(
                 }
             }
         }
-        for (sums, scores) in sums.into_iter().zip(&mut scores) {
-            store(s, sums, scores);
+        for (sums, scores) in sums.into_iter().zip(&mut *scores) {
+            store(s, sums, &mut scores.as_chunks_mut().0[panel]);
         }
     }
 }
 
 /// `Σₖ factors[r][k] · steps[k][lane]`
 #[inline(always)]
-fn products<S: Simd, const R: usize>(s: S, steps: &[Step], factors: &[Factors]) -> [[S::V; 2]; R] {
+fn products<S: Simd, const R: usize>(
+    s: S,
+    steps: &[Step],
+    factors: &TileFactors,
+) -> [[S::V; 2]; R] {
     let mut sums = [[s.splat_i32(0); 2]; R];
-    let steps = &steps[..steps.len().min(STEPS)];
     for (k, step) in steps.iter().enumerate() {
-        let words = step.each_ref().map(|bytes| words(s, s.load(bytes)));
-        for (sums, factors) in sums.iter_mut().zip(factors) {
-            let factors = [s.splat_i32(factors[0][k]), s.splat_i32(factors[1][k])];
-            for (sum, words) in sums.iter_mut().zip(words) {
-                for (word, factor) in words.into_iter().zip(factors) {
+        for pair in 0..STEP / 2 {
+            let words = [s.load_i8(&step[0][pair]), s.load_i8(&step[1][pair])];
+            for (sums, factors) in sums.iter_mut().zip(factors) {
+                let factor = s.splat_i32(factors[pair][k % STEPS]);
+                for (sum, word) in sums.iter_mut().zip(words) {
                     *sum = s.add_i32(*sum, s.dot_i16(word, factor));
                 }
             }
         }
     }
     sums
-}
-
-/// Bytes 0 and 2 of each lane as 16-bit integers, bytes 1 and 3.
-#[inline(always)]
-fn words<S: Simd>(s: S, bytes: S::V) -> [S::V; 2] {
-    [s.shr_i16::<8>(s.shl_i16::<8>(bytes)), s.shr_i16::<8>(bytes)]
-}
-
-/// Adds the values of a block to the sums of the first `count` rows, as weights and corrections say.
-#[inline(always)]
-pub(super) fn accumulate<S: Simd>(
-    s: S,
-    count: usize,
-    block: ByteBlock,
-    weights: &[TileScores; TILES],
-    corrections: &[[Correction; TILE]; TILES],
-    sums: &mut [TileSums; TILES],
-) {
-    let all = tiles(count).zip(weights).zip(corrections).zip(sums);
-    for (((rows, weights), corrections), sums) in all {
-        match rows {
-            1 => accumulate_rows::<S, 1>(s, block, weights, corrections, sums),
-            2 => accumulate_rows::<S, 2>(s, block, weights, corrections, sums),
-            3 => accumulate_rows::<S, 3>(s, block, weights, corrections, sums),
-            _ => accumulate_rows::<S, 4>(s, block, weights, corrections, sums),
-        }
-    }
 }
 
 #[cfg_attr(target_arch = "wasm32", inline(never))]
@@ -189,20 +197,26 @@ fn accumulate_rows<S: Simd, const R: usize>(
     block: ByteBlock,
     weights: &TileScores,
     corrections: &[Correction; TILE],
+    factors: &mut TileFactors,
     sums: &mut TileSums,
 ) {
     const PANELS: usize = BLOCK / LANES;
+    // Opaque, as above.
+    let per_panel = black_box(STEPS);
     let groups = block.values.chunks(PANELS).zip(block.value_scales);
     for (group, (panels, stored)) in groups.enumerate() {
         let mut scales = [0.0; BLOCK];
         widen_f16(s, stored, &mut scales);
-        let mut factors = [[[0; STEPS]; 2]; R];
         let mut units = [0.0; R];
         for ((factors, unit), weights) in factors.iter_mut().zip(&mut units).zip(weights) {
             *unit = quantize_weights(s, weights, &scales, factors);
         }
-        for (panel, steps) in (group * PANELS..).zip(panels) {
-            let products = products::<S, R>(s, steps, &factors);
+        for (steps, panel) in panels
+            .as_flattened()
+            .chunks(per_panel)
+            .zip(group * PANELS..)
+        {
+            let products = products::<S, R>(s, steps, factors);
             let rows = sums
                 .iter_mut()
                 .zip(products)
@@ -230,33 +244,26 @@ fn quantize_weights<S: Simd>(
     scales: &[f32; BLOCK],
     factors: &mut Factors,
 ) -> f32 {
-    let mut products = *weights;
-    for (product, scale) in products.iter_mut().zip(scales) {
-        *product *= scale;
-    }
-    let largest = softmax::max(&products);
+    let (weights, scales) = (vectors(weights), vectors(scales));
+    let products = std::array::from_fn(|i| s.mul_f32(s.load(&weights[i]), s.load(&scales[i])));
+    let largest = s.largest_f32(products);
     let unit = largest / LARGEST;
     let inverse = if unit < f32::MIN_POSITIVE {
         0.0
     } else {
         LARGEST / largest
     };
-    let products = <[Bytes16; BLOCK / 4]>::ref_from_bytes(products.as_bytes()).expect("32 floats");
     let inverse = s.splat_f32(inverse);
     let rounder = s.splat_f32(ROUNDER);
-    let integer = |i: usize| s.add_f32(s.mul_f32(s.load(&products[i]), inverse), rounder);
-    let pairs = |low, high| {
-        s.or(
-            s.and(integer(low), s.splat_i32(WORD.cast_signed())),
-            s.shl_i32::<16>(integer(high)),
-        )
-    };
-    for (words, low) in factors.iter_mut().zip([0, 2]) {
-        let halves = <[Bytes16; STEPS / 4]>::mut_from_bytes(words.as_mut_bytes());
-        for (sixteen, half) in halves.expect("eight words").iter_mut().enumerate() {
-            let low = 4 * sixteen + low;
-            s.store(pairs(low, low + 1), half);
-        }
+    let integers = products.map(|product| s.add_f32(s.mul_f32(product, inverse), rounder));
+    let (pairs, _) = integers.as_chunks::<2>();
+    for (i, &[low, high]) in pairs.iter().enumerate() {
+        let words = s.or(
+            s.and(low, s.splat_i32(WORD.cast_signed())),
+            s.shl_i32::<16>(high),
+        );
+        let halves = <[Bytes16; STEPS / 4]>::mut_from_bytes(factors[i % 2].as_mut_bytes());
+        s.store(words, &mut halves.expect("eight words")[i / 2]);
     }
     unit
 }

@@ -2,10 +2,12 @@
 
 use std::ops::Range;
 
+use zerocopy::{FromBytes, IntoBytes};
+
 use super::partial::State;
 use super::{floats, integers};
 use crate::activation::soft_capped;
-use crate::isa::Simd;
+use crate::isa::{Bytes16, Simd};
 use crate::kv::{BLOCK, KvLayout, KvType, MAX_HEAD_LENGTH, StoredBlock};
 use crate::softmax;
 use crate::sum::Partial;
@@ -172,7 +174,7 @@ impl Rows {
         match block {
             StoredBlock::Floats(block) => {
                 self.floats.score(s, self.count, block, &mut self.scores);
-                self.weigh(start, scoring, Base::Running);
+                self.weigh(s, start, scoring, Base::Running);
                 self.correct();
                 self.floats.accumulate(
                     s,
@@ -185,8 +187,8 @@ impl Rows {
             }
             StoredBlock::Bytes(block) => {
                 self.integers.score(s, self.count, block, &mut self.scores);
-                self.weigh(start, scoring, Base::Block);
-                integers::accumulate(
+                self.weigh(s, start, scoring, Base::Block);
+                self.integers.accumulate(
                     s,
                     self.count,
                     block,
@@ -200,7 +202,7 @@ impl Rows {
 
     /// Turns the scores of all rows in the block that begins with token `start` into weights.
     #[inline(always)]
-    fn weigh(&mut self, start: usize, scoring: &Scoring, base: Base) {
+    fn weigh<S: Simd>(&mut self, s: S, start: usize, scoring: &Scoring, base: Base) {
         let corrections = self.corrections.as_flattened_mut();
         let rows = self.scores.as_flattened_mut().iter_mut().zip(&self.seen);
         let rows = rows.zip(&mut self.states).zip(corrections);
@@ -217,7 +219,7 @@ impl Rows {
                 [seen.start, seen.end].map(|token| token.saturating_sub(start).min(BLOCK));
             scores[..hidden].fill(f32::NEG_INFINITY);
             scores[seen..].fill(f32::NEG_INFINITY);
-            *correction = state.weigh(scores, base);
+            *correction = state.weigh(s, scores, base);
         }
     }
 
@@ -240,8 +242,8 @@ impl State {
     /// Takes in the scores of a block, which become weights.
     #[cfg_attr(target_arch = "wasm32", inline(never))]
     #[cfg_attr(not(target_arch = "wasm32"), inline(always))]
-    fn weigh(&mut self, scores: &mut [f32; BLOCK], base: Base) -> Correction {
-        let largest = softmax::max(scores);
+    fn weigh<S: Simd>(&mut self, s: S, scores: &mut [f32; BLOCK], base: Base) -> Correction {
+        let largest = s.largest_f32(vectors(scores).each_ref().map(|scores| s.load(scores)));
         if largest == f32::NEG_INFINITY {
             // The row sees nothing of the block, which a row beside it does: infinities have no difference.
             scores.fill(0.0);
@@ -265,6 +267,12 @@ impl State {
         self.sum = self.sum * correction.before + sum.total() * correction.block;
         correction
     }
+}
+
+/// A row's numbers in a block, four to a vector.
+#[inline(always)]
+pub(super) fn vectors(row: &[f32; BLOCK]) -> &[Bytes16; BLOCK / 4] {
+    <[Bytes16; BLOCK / 4]>::ref_from_bytes(row.as_bytes()).expect("32 floats")
 }
 
 /// e^(x − max); 1, exactly, without computing it where they are the same.

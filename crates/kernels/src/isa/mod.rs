@@ -48,6 +48,8 @@ pub(crate) trait Simd: Copy + Send + Sync {
     fn store(self, v: Self::V, to: &mut Bytes16);
     /// Four `i16`, sign-extended to `i32`.
     fn load_i16(self, from: &[u8; 8]) -> Self::V;
+    /// Eight `i8`, sign-extended to `i16`.
+    fn load_i8(self, from: &[u8; 8]) -> Self::V;
 
     /// `lane`, from memory, in all four.
     #[inline(always)]
@@ -79,7 +81,11 @@ pub(crate) trait Simd: Copy + Send + Sync {
     fn sub_i32(self, a: Self::V, b: Self::V) -> Self::V;
     fn mul_i32(self, a: Self::V, b: Self::V) -> Self::V;
     fn add_f32(self, a: Self::V, b: Self::V) -> Self::V;
+    fn sub_f32(self, a: Self::V, b: Self::V) -> Self::V;
     fn mul_f32(self, a: Self::V, b: Self::V) -> Self::V;
+    /// The larger of two. Instruction sets differ in what they make of zeros of both signs, and of what is not a number: compilers turn
+    /// any form of it into `relaxed_max`.
+    fn max_f32(self, a: Self::V, b: Self::V) -> Self::V;
     /// `i32` lanes to `f32`, rounded to nearest even.
     fn to_f32(self, v: Self::V) -> Self::V;
 
@@ -109,6 +115,23 @@ pub(crate) trait Simd: Copy + Send + Sync {
     fn zip_low_64(self, a: Self::V, b: Self::V) -> Self::V;
     /// 64-bit lanes `a₁ b₁`.
     fn zip_high_64(self, a: Self::V, b: Self::V) -> Self::V;
+
+    /// The first `f32` lane.
+    #[inline(always)]
+    fn first_f32(self, v: Self::V) -> f32 {
+        let mut bytes = [0; size_of::<Bytes16>()];
+        self.store(v, &mut bytes);
+        let [a, b, c, d, ..] = bytes;
+        f32::from_le_bytes([a, b, c, d])
+    }
+    /// The largest `f32` of eight vectors, as [`Self::max_f32`] has it.
+    #[inline(always)]
+    fn largest_f32(self, [a, b, c, d, e, f, g, h]: [Self::V; 8]) -> f32 {
+        let four = |a, b, c, d| self.max_f32(self.max_f32(a, b), self.max_f32(c, d));
+        let lanes = self.max_f32(four(a, b, c, d), four(e, f, g, h));
+        let two = self.max_f32(lanes, self.zip_high_64(lanes, lanes));
+        self.first_f32(self.max_f32(two, self.broadcast::<1>(two)))
+    }
 
     /// The 4 × 4 matrix of 32-bit lanes with rows and columns exchanged.
     #[inline(always)]

@@ -67,6 +67,9 @@ impl<D: Arrangement> Simd for Scalar<D> {
         }))
     }
 
+    fn load_i8(self, from: &[u8; 8]) -> Bytes16 {
+        from_i16s(from.map(|byte| i16::from(byte.cast_signed())))
+    }
     fn splat_u8(self, x: u8) -> Bytes16 {
         [x; 16]
     }
@@ -134,6 +137,12 @@ impl<D: Arrangement> Simd for Scalar<D> {
     }
     fn mul_f32(self, a: Bytes16, b: Bytes16) -> Bytes16 {
         from_f32s(zip(f32s(a), f32s(b), |a, b| a * b))
+    }
+    fn sub_f32(self, a: Bytes16, b: Bytes16) -> Bytes16 {
+        from_f32s(zip(f32s(a), f32s(b), |a, b| a - b))
+    }
+    fn max_f32(self, a: Bytes16, b: Bytes16) -> Bytes16 {
+        from_f32s(zip(f32s(a), f32s(b), |a, b| if b > a { b } else { a }))
     }
     fn to_f32(self, v: Bytes16) -> Bytes16 {
         from_f32s(i32s(v).map(|x| x as f32))

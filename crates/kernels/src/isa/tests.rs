@@ -22,9 +22,13 @@ impl Task for Operations {
         let (word, int) = (i16::from_le_bytes([self.a[0], self.a[1]]), 0x1234_5678);
         let weights = s.and(a, s.splat_u8(0x3f));
         let activations = s.and(a, s.splat_u8(0x7f));
+        let floats = [a, b, weights, activations].map(|v| s.to_f32(v));
+        let eight = std::array::from_fn(|i| s.sub_f32(floats[i % 4], floats[i / 4]));
+        let largest = s.largest_f32(eight);
         let transposed = s.transpose([a, b, weights, s.splat_i32(int)]);
         let results = [
             ("load_i16", s.load_i16(&first)),
+            ("load_i8", s.load_i8(&first)),
             ("splat_u8", s.splat_u8(self.a[0])),
             ("splat_i16", s.splat_i16(word)),
             ("splat_i32", s.splat_i32(int)),
@@ -51,6 +55,9 @@ impl Task for Operations {
             ("to_f32", s.to_f32(a)),
             ("add_f32", s.add_f32(s.to_f32(a), s.to_f32(b))),
             ("mul_f32", s.mul_f32(s.to_f32(a), s.to_f32(b))),
+            ("sub_f32", s.sub_f32(s.to_f32(a), s.to_f32(b))),
+            ("max_f32", s.max_f32(s.to_f32(a), s.to_f32(b))),
+            ("largest_f32", s.splat_f32(largest)),
             ("dot_i16", s.dot_i16(a, b)),
             ("dot_u7_i8", s.dot_u7_i8(weights, b)),
             ("add_dot_i8_u7", s.add_dot_i8_u7(a, b, activations)),

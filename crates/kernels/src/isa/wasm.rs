@@ -64,6 +64,12 @@ impl<D: Arrangement> Simd for Simd128<D> {
     }
 
     #[inline(always)]
+    fn load_i8(self, from: &[u8; 8]) -> v128 {
+        // SAFETY: the reference covers the 8 bytes read, and v128.load8x8_s needs no alignment.
+        unsafe { i16x8_load_extend_i8x8(from.as_ptr().cast()) }
+    }
+
+    #[inline(always)]
     fn splat(self, lane: &Lane) -> v128 {
         i32x4_splat(i32::from_le_bytes(*lane))
     }
@@ -161,6 +167,14 @@ impl<D: Arrangement> Simd for Simd128<D> {
     #[inline(always)]
     fn mul_f32(self, a: v128, b: v128) -> v128 {
         f32x4_mul(a, b)
+    }
+    #[inline(always)]
+    fn sub_f32(self, a: v128, b: v128) -> v128 {
+        f32x4_sub(a, b)
+    }
+    #[inline(always)]
+    fn max_f32(self, a: v128, b: v128) -> v128 {
+        f32x4_pmax(a, b)
     }
     #[inline(always)]
     fn to_f32(self, v: v128) -> v128 {

@@ -55,6 +55,7 @@ impl Simd for Avx2 {
     ops! {
         load(from: &Bytes16) _mm_loadu_si128(from.as_ptr().cast());
         load_i16(from: &[u8; 8]) _mm_cvtepi16_epi32(_mm_loadl_epi64(from.as_ptr().cast()));
+        load_i8(from: &[u8; 8]) _mm_cvtepi8_epi16(_mm_loadl_epi64(from.as_ptr().cast()));
         splat_u8(x: u8) _mm_set1_epi8(x as i8);
         splat_i16(x: i16) _mm_set1_epi16(x);
         splat_i32(x: i32) _mm_set1_epi32(x);
@@ -78,6 +79,10 @@ impl Simd for Avx2 {
             _mm_castps_si128(_mm_add_ps(_mm_castsi128_ps(a), _mm_castsi128_ps(b)));
         mul_f32(a: __m128i, b: __m128i)
             _mm_castps_si128(_mm_mul_ps(_mm_castsi128_ps(a), _mm_castsi128_ps(b)));
+        sub_f32(a: __m128i, b: __m128i)
+            _mm_castps_si128(_mm_sub_ps(_mm_castsi128_ps(a), _mm_castsi128_ps(b)));
+        max_f32(a: __m128i, b: __m128i)
+            _mm_castps_si128(_mm_max_ps(_mm_castsi128_ps(b), _mm_castsi128_ps(a)));
         to_f32(v: __m128i) _mm_castps_si128(_mm_cvtepi32_ps(v));
         dot_i16(a: __m128i, b: __m128i) _mm_madd_epi16(a, b);
         dot_u7_i8(w: __m128i, a: __m128i) _mm_maddubs_epi16(w, a);

@@ -76,15 +76,21 @@ fn widen_half<S: Simd>(s: S, halves: S::V) -> S::V {
 
 /// Four finite halves, sign-extended to 32 bits, divided by [`PLACED`]: exactly, with the bits only moved to their places.
 #[inline(always)]
-pub(crate) fn place_half<S: Simd>(s: S, halves: S::V) -> S::V {
-    s.and(s.shl_i32::<F16_SHIFT>(halves), s.splat_i32(F16_MASK))
+fn place_half<S: Simd>(s: S, halves: S::V) -> S::V {
+    place_half_with(s, s.splat_i32(F16_MASK), halves)
+}
+
+/// [`place_half`] with the mask at hand: [`F16_MASK`], repeated.
+#[inline(always)]
+pub(crate) fn place_half_with<S: Simd>(s: S, mask: S::V, halves: S::V) -> S::V {
+    s.and(s.shl_i32::<F16_SHIFT>(halves), mask)
 }
 
 /// From the place of a 16-bit float's exponent to that of a 32-bit one's.
 const F16_SHIFT: i32 = 13;
 
 /// Exponent and mantissa after the shift, and the sign, of which there are copies in between.
-const F16_MASK: i32 = (SIGN | 0x7fff << F16_SHIFT).cast_signed();
+pub(crate) const F16_MASK: i32 = (SIGN | 0x7fff << F16_SHIFT).cast_signed();
 
 /// 2¹¹²: exponents are biased by 127 in 32-bit floats and by 15 in 16-bit ones.
 pub(crate) const PLACED: f32 = f32::from_bits((112 + 127) << 23);

@@ -9,11 +9,12 @@
 //!        values [value_length / LANES][BLOCK][LANES]   a panel: 8 channels of 32 tokens
 //! ```
 //!
-//! [`KvType::Q8_0`] packs what is summed, four to a lane, so that an instruction multiplies and adds four bytes of each lane:
+//! [`KvType::Q8_0`] packs what is summed, four to a lane and two of a lane side by side: read as 16-bit words, eight bytes are a vector
+//! in which an instruction multiplies and adds two of each lane:
 //!
 //! ```text
-//! block  keys   [BLOCK / LANES][key_length / 4][LANES][4 channels]
-//!        values [value_length / LANES][BLOCK / 4][LANES][4 tokens]
+//! block  keys   [BLOCK / LANES][key_length / 4][2 halves][2 pairs][LANES / 2][2 channels]
+//!        values [value_length / LANES][BLOCK / 4][2 halves][2 pairs][LANES / 2][2 tokens]
 //! ```
 //!
 //! Behind its bytes, a block has a scale for every 32 channels of a token: `keys [key_length / 32][BLOCK]`, then
@@ -31,7 +32,7 @@ use half::f16;
 
 use crate::Error;
 
-pub(crate) use encode::{PLACED, place_f16, place_half, widen_f16};
+pub(crate) use encode::{F16_MASK, PLACED, place_f16, place_half_with, widen_f16};
 pub use page::Page;
 pub(crate) use page::{BlockAt, ByteBlock, FloatBlock, Panels, STEP, Step, StoredBlock};
 

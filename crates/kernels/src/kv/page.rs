@@ -63,10 +63,11 @@ pub(crate) struct ByteBlock<'a> {
     pub(crate) value_scales: &'a [[f16; BLOCK]],
 }
 
-/// Four bytes in each of [`LANES`] lanes.
-pub(crate) type Step = [Bytes16; LANES * STEP / 16];
+/// Four bytes of each of [`LANES`] lanes: of the first half of the lanes the first two of each, then the last two of each; the same of the
+/// other half. The eight bytes of each, read as 16-bit words, are a vector.
+pub(crate) type Step = [[[u8; 8]; STEP / 2]; 2];
 
-/// Bytes in a lane.
+/// Bytes of a lane.
 pub(crate) const STEP: usize = 4;
 
 impl Page {
@@ -256,26 +257,36 @@ fn scatter<T: Copy + FromBytes + IntoBytes>(
 
 /// [`scatter`] for bytes.
 fn scatter_bytes(block: &mut [u8], token: usize, key: &[i8], value: &[i8]) {
-    const LANE: usize = STEP;
-    let (keys, values) = block.split_at_mut(BLOCK * key.len());
-    let panel = (token / LANES) * key.len();
-    for (channel, &x) in key.iter().enumerate() {
-        let step = panel + channel / STEP * STEP;
-        keys[step * LANES + token % LANES * LANE + channel % STEP] = x.cast_unsigned();
+    let steps = <[Step]>::mut_from_bytes(block).expect("blocks are whole cache lines");
+    let (keys, values) = steps.split_at_mut(BLOCK / LANES * key.len() / STEP);
+    let panel = &mut keys[token / LANES * (key.len() / STEP)..];
+    for (step, channels) in panel.iter_mut().zip(key.as_chunks::<STEP>().0) {
+        for (byte, &x) in channels.iter().enumerate() {
+            *byte_of(step, token % LANES, byte) = x.cast_unsigned();
+        }
     }
     let (step, byte) = value_place(token);
-    for (channel, &x) in value.iter().enumerate() {
-        let panel = channel / LANES * BLOCK;
-        values[(panel + step * STEP) * LANES + channel % LANES * LANE + byte] = x.cast_unsigned();
+    let panels = values.chunks_exact_mut(BLOCK / STEP);
+    for (panel, channels) in panels.zip(value.as_chunks::<LANES>().0) {
+        for (lane, &x) in channels.iter().enumerate() {
+            *byte_of(&mut panel[step], lane, byte) = x.cast_unsigned();
+        }
     }
+}
+
+/// A byte of a lane.
+#[inline(always)]
+fn byte_of(step: &mut Step, lane: usize, byte: usize) -> &mut u8 {
+    const HALF: usize = LANES / 2;
+    const PAIR: usize = STEP / 2;
+    &mut step[lane / HALF][byte / PAIR][lane % HALF * PAIR + byte % PAIR]
 }
 
 /// Which of a panel's steps has a token's values, and at which byte of its lanes.
 ///
 /// Weights come as four vectors of four tokens; they are interleaved two by two, so that no weight has to change its lane: in step
-/// `i` of four, bytes 0 and 2 are of tokens `i` and `i + 4`, bytes 1 and 3 of tokens `i + 8` and `i + 12`.
+/// `i` of four, bytes 0 and 1 are of tokens `i` and `i + 4`, bytes 2 and 3 of tokens `i + 8` and `i + 12`.
 fn value_place(token: usize) -> (usize, usize) {
     let (sixteen, token) = (token / 16, token % 16);
-    const BYTES: [usize; 4] = [0, 2, 1, 3];
-    (sixteen * 4 + token % 4, BYTES[token / 4])
+    (sixteen * 4 + token % 4, token / 4)
 }
