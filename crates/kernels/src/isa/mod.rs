@@ -81,7 +81,6 @@ pub(crate) trait Simd: Copy + Send + Sync {
     fn sub_i32(self, a: Self::V, b: Self::V) -> Self::V;
     fn mul_i32(self, a: Self::V, b: Self::V) -> Self::V;
     fn add_f32(self, a: Self::V, b: Self::V) -> Self::V;
-    fn sub_f32(self, a: Self::V, b: Self::V) -> Self::V;
     fn mul_f32(self, a: Self::V, b: Self::V) -> Self::V;
     /// The larger of two. Instruction sets differ in what they make of zeros of both signs, and of what is not a number: compilers turn
     /// any form of it into `relaxed_max`.

@@ -138,9 +138,6 @@ impl<D: Arrangement> Simd for Scalar<D> {
     fn mul_f32(self, a: Bytes16, b: Bytes16) -> Bytes16 {
         from_f32s(zip(f32s(a), f32s(b), |a, b| a * b))
     }
-    fn sub_f32(self, a: Bytes16, b: Bytes16) -> Bytes16 {
-        from_f32s(zip(f32s(a), f32s(b), |a, b| a - b))
-    }
     fn max_f32(self, a: Bytes16, b: Bytes16) -> Bytes16 {
         from_f32s(zip(f32s(a), f32s(b), |a, b| if b > a { b } else { a }))
     }

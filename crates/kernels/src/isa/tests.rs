@@ -23,7 +23,7 @@ impl Task for Operations {
         let weights = s.and(a, s.splat_u8(0x3f));
         let activations = s.and(a, s.splat_u8(0x7f));
         let floats = [a, b, weights, activations].map(|v| s.to_f32(v));
-        let eight = std::array::from_fn(|i| s.sub_f32(floats[i % 4], floats[i / 4]));
+        let eight = std::array::from_fn(|i| s.add_f32(floats[i % 4], floats[i / 4]));
         let largest = s.largest_f32(eight);
         let transposed = s.transpose([a, b, weights, s.splat_i32(int)]);
         let results = [
@@ -55,7 +55,6 @@ impl Task for Operations {
             ("to_f32", s.to_f32(a)),
             ("add_f32", s.add_f32(s.to_f32(a), s.to_f32(b))),
             ("mul_f32", s.mul_f32(s.to_f32(a), s.to_f32(b))),
-            ("sub_f32", s.sub_f32(s.to_f32(a), s.to_f32(b))),
             ("max_f32", s.max_f32(s.to_f32(a), s.to_f32(b))),
             ("largest_f32", s.splat_f32(largest)),
             ("dot_i16", s.dot_i16(a, b)),

@@ -169,10 +169,6 @@ impl<D: Arrangement> Simd for Simd128<D> {
         f32x4_mul(a, b)
     }
     #[inline(always)]
-    fn sub_f32(self, a: v128, b: v128) -> v128 {
-        f32x4_sub(a, b)
-    }
-    #[inline(always)]
     fn max_f32(self, a: v128, b: v128) -> v128 {
         f32x4_pmax(a, b)
     }

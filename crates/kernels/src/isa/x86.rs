@@ -79,8 +79,6 @@ impl Simd for Avx2 {
             _mm_castps_si128(_mm_add_ps(_mm_castsi128_ps(a), _mm_castsi128_ps(b)));
         mul_f32(a: __m128i, b: __m128i)
             _mm_castps_si128(_mm_mul_ps(_mm_castsi128_ps(a), _mm_castsi128_ps(b)));
-        sub_f32(a: __m128i, b: __m128i)
-            _mm_castps_si128(_mm_sub_ps(_mm_castsi128_ps(a), _mm_castsi128_ps(b)));
         max_f32(a: __m128i, b: __m128i)
             _mm_castps_si128(_mm_max_ps(_mm_castsi128_ps(b), _mm_castsi128_ps(a)));
         to_f32(v: __m128i) _mm_castps_si128(_mm_cvtepi32_ps(v));
